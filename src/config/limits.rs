@@ -1,0 +1,104 @@
+//! Every bound in the program, one group per room, each with its reason.
+//!
+//! Past a limit the client gets a clear error in Ollama's shape and nothing is lost or leaked. Names end in their
+//! kind: `_MAX` counts, `_BYTES` sizes, `_MS` times. Relations between them are asserted at compile time below each group.
+
+// ---- http: RFC 9112 -------------------------------------------------------------------------------------------
+
+/// Longest request target. RFC 9112 section 3 asks for at least 8000 octets.
+pub const TARGET_BYTES: usize = 8 * 1024;
+/// Longest request head, from the method to the empty line.
+pub const HEAD_BYTES: usize = 64 * 1024;
+/// Most header fields in one request.
+pub const FIELDS_MAX: usize = 128;
+/// Longest chunk-size line, extensions included: nobody needs them, and they are unbounded in the grammar.
+pub const CHUNK_LINE_BYTES: usize = 256;
+/// Longest trailer section of a chunked body; trailers are read and ignored.
+pub const TRAILER_BYTES: usize = 16 * 1024;
+/// Largest JSON body. A chat with images in base64 has to fit.
+pub const JSON_BODY_BYTES: u64 = 256 * 1024 * 1024;
+
+const _: () = assert!(TARGET_BYTES < HEAD_BYTES && TRAILER_BYTES < HEAD_BYTES);
+
+// ---- json -----------------------------------------------------------------------------------------------------
+
+/// Deepest nesting of arrays and objects in a request.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+// ---- net ------------------------------------------------------------------------------------------------------
+
+/// Open connections of one network core; one more is accepted and closed at once.
+pub const CONNECTIONS_PER_CORE_MAX: usize = 16 * 1024;
+/// Read buffer of a connection: grows to hold a head, and shrinks back to this between requests.
+pub const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// A head or a body that makes no progress for this long gets 408.
+pub const READ_STALL_MS: u64 = 30_000;
+/// An idle keep-alive connection is closed after this long.
+pub const IDLE_MS: u64 = 180_000;
+/// A client that takes no bytes for this long, while there are some for it, is cut off and its sequence cancelled.
+pub const WRITE_STALL_MS: u64 = 30_000;
+/// How often the deadlines of a core's connections are looked at.
+pub const SWEEP_MS: u64 = 100;
+/// Streams that still run this long after SIGTERM are cut.
+pub const DRAIN_MS: u64 = 30_000;
+
+const _: () = assert!(READ_BUFFER_BYTES <= HEAD_BYTES && SWEEP_MS * 10 <= READ_STALL_MS);
+
+// ---- stream: the shared region ---------------------------------------------------------------------------------
+
+/// Network cores that one region can serve.
+pub const CORES_MAX: usize = 16;
+/// Bytes of one slot, its header included. A token event is 120 to 200 bytes; a final one with its context spans several.
+pub const SLOT_BYTES: usize = 1024;
+/// Slots of one core: 1,024 streams may each have four events under way. A power of two, for the ring's mask.
+pub const SLOTS_PER_CORE: usize = 4096;
+/// Slots that one slow client may hold before its events go to its spill.
+pub const SLOTS_PER_STREAM_MAX: usize = 32;
+/// A slow client's spill: past half of it its sequence pauses, past all of it the stream is cancelled.
+pub const SPILL_BYTES: usize = 256 * 1024;
+/// Streams of one core that are under way at once.
+pub const STREAMS_PER_CORE_MAX: usize = CONNECTIONS_PER_CORE_MAX;
+
+const _: () = assert!(SLOTS_PER_CORE.is_power_of_two() && SLOT_BYTES.is_multiple_of(64));
+const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
+
+// ---- engine ---------------------------------------------------------------------------------------------------
+
+/// Largest message on the socket between front and engine: a whole JSON body and what we add to it.
+pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
+/// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
+pub const SEQUENCES_MAX: usize = 256;
+/// Requests that wait for admission, unless `OLLAMA_MAX_QUEUE` says otherwise.
+pub const QUEUE_DEFAULT: usize = 512;
+/// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
+pub const PREFILL_CHUNK_TOKENS: usize = 512;
+/// Models loaded at once.
+pub const LOADED_MODELS_MAX: usize = 64;
+/// Stop strings of one request, and the bytes of each.
+pub const STOPS_MAX: usize = 64;
+/// Longest stop string: text that may be its beginning is held back, so it bounds what a stream can lag.
+pub const STOP_BYTES: usize = 1024;
+/// Most alternatives listed beside each token (the behaviour page, section 1.10).
+pub const TOP_LOGPROBS_MAX: u8 = 20;
+
+// ---- model and store --------------------------------------------------------------------------------------------
+
+/// Longest manifest or config file that is read.
+pub const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Longest GGUF header: key-values and tensor table. Vocabularies of 256k tokens need about 10 MiB.
+pub const GGUF_HEADER_BYTES: u64 = 256 * 1024 * 1024;
+/// Key-value pairs of a GGUF.
+pub const GGUF_KEYS_MAX: u64 = 64 * 1024;
+/// Tensors of a GGUF.
+pub const GGUF_TENSORS_MAX: u64 = 256 * 1024;
+/// Elements of one array in a GGUF header.
+pub const GGUF_ARRAY_MAX: u64 = 16 * 1024 * 1024;
+/// Longest string in a GGUF header (chat templates have reached 100 KiB).
+pub const GGUF_STRING_BYTES: u64 = 8 * 1024 * 1024;
+
+// ---- prompt ---------------------------------------------------------------------------------------------------
+
+/// Longest text that a chat template may render.
+pub const PROMPT_BYTES: usize = 64 * 1024 * 1024;
+/// Steps that a chat template may take (minijinja's fuel).
+pub const TEMPLATE_FUEL: u64 = 20_000_000;

@@ -1,0 +1,3 @@
+//! Settings: defaults, then the environment, then flags; and every bound in the program.
+
+pub mod limits;

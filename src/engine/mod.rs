@@ -1,0 +1,4 @@
+//! The inference side: one thread owns the device, every loaded model and the batch.
+
+pub mod backend;
+pub mod wire;

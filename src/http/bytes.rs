@@ -92,18 +92,12 @@ mod tests {
     #[test]
     fn classes_match_their_grammars() {
         let listed = |class| (0..=255).filter(|&byte| is(byte, class)).map(char::from).collect::<String>();
-        assert_eq!(
-            listed(TOKEN),
-            "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~"
-        );
+        assert_eq!(listed(TOKEN), "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~");
         assert_eq!(
             listed(TARGET),
             "!$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~"
         );
-        assert_eq!(
-            listed(REG_NAME),
-            "!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
-        );
+        assert_eq!(listed(REG_NAME), "!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~");
         assert_eq!((0..=255).filter(|&byte| !is(byte, TEXT)).count(), 32);
         assert!(is(b'\t', TEXT) && is(0xff, TEXT) && !is(0x7f, TEXT) && !is(b'\n', TEXT));
     }

@@ -42,9 +42,8 @@ pub(super) fn split(target: &[u8], method: Method) -> Result<Target, HeadError> 
 /// Finds host and port in an absolute target (section 3.2.2). The authority form of section 3.2.3 belongs to CONNECT,
 /// which only proxies speak, and is refused.
 fn find_authority(target: &[u8]) -> Result<Range<usize>, HeadError> {
-    let begins_with = |scheme: &&&str| {
-        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
-    };
+    let begins_with =
+        |scheme: &&&str| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()));
     let start = ["http://", "https://"].iter().find(begins_with).ok_or(HeadError::BadTarget)?.len();
     let length = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?'));
     let end = length.map_or(target.len(), |length| start + length);
@@ -61,9 +60,7 @@ fn find_authority(target: &[u8]) -> Result<Range<usize>, HeadError> {
 pub(super) fn is_host(host: &[u8]) -> bool {
     let (name, port) = split_port(host);
     let name_is_sound = match name.strip_prefix(b"[") {
-        Some(rest) => {
-            rest.strip_suffix(b"]").is_some_and(|address| bytes::ascii(address).parse::<Ipv6Addr>().is_ok())
-        }
+        Some(rest) => rest.strip_suffix(b"]").is_some_and(|address| bytes::ascii(address).parse::<Ipv6Addr>().is_ok()),
         None => name.iter().all(|&byte| bytes::is(byte, REG_NAME)) && escapes_are_whole(name),
     };
     name_is_sound && port.is_none_or(|port| port.iter().all(u8::is_ascii_digit))
@@ -120,10 +117,14 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for host in ["", "a", "a:1", "a:", "localhost:11434", "127.0.0.1", "[::1]", "[::1]:80", "a_b.c%41", "a,b", ":80"] {
+        for host in
+            ["", "a", "a:1", "a:", "localhost:11434", "127.0.0.1", "[::1]", "[::1]:80", "a_b.c%41", "a,b", ":80"]
+        {
             assert!(is_host(host.as_bytes()), "{host}");
         }
-        for host in ["a b", "a:b", "a:1:2", "::1", "[::1", "::1]", "[::1]a", "[x]", "[]", "u@a", "a/", "a%4", "é", "a:-1"] {
+        for host in
+            ["a b", "a:b", "a:1:2", "::1", "[::1", "::1]", "[::1]a", "[x]", "[]", "u@a", "a/", "a%4", "é", "a:-1"]
+        {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
     }

@@ -5,6 +5,8 @@
 
 // ---- http: RFC 9112 -------------------------------------------------------------------------------------------
 
+/// Longest method: twice the longest of the ones that are registered (`UPDATEREDIRECTREF`, 17).
+pub const METHOD_BYTES: usize = 34;
 /// Longest request target. RFC 9112 section 3 asks for at least 8000 octets.
 pub const TARGET_BYTES: usize = 8 * 1024;
 /// Longest request head, from the method to the empty line.

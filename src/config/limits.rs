@@ -87,6 +87,14 @@ pub const TOP_LOGPROBS_MAX: u8 = 20;
 
 /// Longest manifest or config file that is read.
 pub const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Layers of one manifest: models made of safetensors have one for each tensor.
+pub const LAYERS_MAX: usize = 16 * 1024;
+/// Longest template, system, params or messages layer that is kept in memory with its model.
+pub const LAYER_TEXT_BYTES: u64 = 4 * 1024 * 1024;
+/// Manifests and folders that are looked at below the folder of manifests; what is beyond is left out, with a log line.
+pub const MANIFESTS_MAX: usize = 64 * 1024;
+/// A file that changed less than this long ago may change again without a new time stamp, so it is read again.
+pub const STAMP_SETTLE_MS: u64 = 2_000;
 /// Longest GGUF header: key-values and tensor table. Vocabularies of 256k tokens need about 10 MiB.
 pub const GGUF_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 /// Key-value pairs of a GGUF.
@@ -97,6 +105,12 @@ pub const GGUF_TENSORS_MAX: u64 = 256 * 1024;
 pub const GGUF_ARRAY_MAX: u64 = 16 * 1024 * 1024;
 /// Longest string in a GGUF header (chat templates have reached 100 KiB).
 pub const GGUF_STRING_BYTES: u64 = 8 * 1024 * 1024;
+/// Longest name of a key or a tensor in a GGUF (llama.cpp takes 63 bytes of a tensor's, and 64 KiB of a key's).
+pub const GGUF_NAME_BYTES: u64 = 64 * 1024;
+/// Largest `general.alignment`; 32 is the usual one.
+pub const GGUF_ALIGNMENT_MAX: u32 = 1024 * 1024;
+
+const _: () = assert!(GGUF_NAME_BYTES <= GGUF_STRING_BYTES && GGUF_STRING_BYTES <= GGUF_HEADER_BYTES);
 
 // ---- prompt ---------------------------------------------------------------------------------------------------
 

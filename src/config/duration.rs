@@ -59,8 +59,8 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
         if unit.is_empty() {
             return Err(DurationError::MissingUnit(text.to_owned()));
         }
-        let scale = unit_ns(unit)
-            .ok_or_else(|| DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() })?;
+        let scale =
+            unit_ns(unit).ok_or_else(|| DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() })?;
         let part = part_ns(whole, fraction, scale).ok_or_else(invalid)?;
         total = total.checked_add(part).filter(|sum| *sum <= 1 << 63).ok_or_else(invalid)?;
         rest = next;

@@ -192,12 +192,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     /// A number is a level; otherwise it is a switch.
     fn log_level(&self) -> LogLevel {
-        match self.text(OLLAMA_DEBUG).and_then(|text| text.parse::<i64>().ok()) {
-            Some(2..) => LogLevel::Trace,
-            Some(1) => LogLevel::Debug,
-            Some(_) => LogLevel::Info,
-            None if self.flag(OLLAMA_DEBUG) == Some(true) => LogLevel::Debug,
-            None => LogLevel::Info,
+        let number = self.text(OLLAMA_DEBUG).and_then(|text| text.parse::<i64>().ok());
+        match (number, self.flag(OLLAMA_DEBUG)) {
+            (Some(2..), _) => LogLevel::Trace,
+            (Some(1), _) | (None, Some(true)) => LogLevel::Debug,
+            _ => LogLevel::Info,
         }
     }
 
@@ -214,9 +213,7 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Settings {
-        Settings::from_lookup(|name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
+        Settings::from_lookup(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -268,7 +265,8 @@ mod tests {
 
     #[test]
     fn switches_follow_parse_bool() {
-        for (text, want) in [("1", true), ("true", true), ("T", true), ("0", false), ("False", false), ("maybe", true)] {
+        for (text, want) in [("1", true), ("true", true), ("T", true), ("0", false), ("False", false), ("maybe", true)]
+        {
             assert_eq!(with(&[(OLLAMA_FLASH_ATTENTION, text)]).flash_attention, Some(want), "{text}");
         }
         assert_eq!(with(&[(OLLAMA_FLASH_ATTENTION, "")]).flash_attention, None);

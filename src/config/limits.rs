@@ -118,3 +118,14 @@ const _: () = assert!(GGUF_NAME_BYTES <= GGUF_STRING_BYTES && GGUF_STRING_BYTES 
 pub const PROMPT_BYTES: usize = 64 * 1024 * 1024;
 /// Steps that a chat template may take (minijinja's fuel).
 pub const TEMPLATE_FUEL: u64 = 20_000_000;
+
+// ---- cli ------------------------------------------------------------------------------------------------------
+
+/// Longest line of a streamed reply that the command line reads. The last one of a generate carries the whole context.
+pub const REPLY_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// Longest prompt that is read from a pipe: it has to fit a JSON body, where a byte may take six.
+pub const PIPED_PROMPT_BYTES: u64 = JSON_BODY_BYTES / 8;
+/// Longest Modelfile.
+pub const MODELFILE_BYTES: u64 = 16 * 1024 * 1024;
+
+const _: () = assert!(PIPED_PROMPT_BYTES * 6 < JSON_BODY_BYTES);

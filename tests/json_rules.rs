@@ -1,0 +1,511 @@
+//! The rules of JSON that Ollama's clients rely on: tables of bodies and answers, the recorded durations, and random
+//! bodies decoded twice, once by us and once by a slow oracle.
+
+use std::collections::BTreeMap;
+
+use llamero::api::json::{JsonError, Request, decode, free, to_vec};
+use llamero::api::ollama::types::{ChatRequest, CreateRequest, GenerateRequest, Purpose};
+use llamero::config::limits::JSON_DEPTH_MAX;
+use llamero::engine::wire::KeepAlive;
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+fn read<T: Request>(body: &str) -> Result<T, String> {
+    decode(&mut body.as_bytes().to_vec()).map_err(|error| error.to_string())
+}
+
+fn generate(body: &str) -> GenerateRequest {
+    read(body).unwrap_or_else(|error| panic!("{body}: {error}"))
+}
+
+#[test]
+fn keys_are_matched_without_case_and_the_last_wins() {
+    for body in [
+        r#"{"model":"m"}"#,
+        r#"{"MODEL":"m"} trailing"#,
+        r#"{"model":"x","Model":"m"}{"model":"y"}"#,
+        r#"{"Model":"x","other":{"model":"y"},"model":"m"}"#,
+        r#"{"model":"m","unknown":[1,{"a":null}],"":0,"model ":"y"}"#,
+        r#"{"mod\u0065l":"m"}"#,
+        r#"{"model":"m","model":null}"#,
+        r#"{"model":"x","model":7,"model":"m"}"#,
+    ] {
+        assert_eq!(generate(body).model, "m", "{body}");
+    }
+    // The long s and the Kelvin sign fold into ASCII, the dotless i does not.
+    assert!(generate(r#"{"ſtream":false,"thin\u212a":true,"suffıx":"x"}"#).stream == Some(false));
+    assert!(generate("{\"thin\u{212a}\":true}").think.is_some());
+    assert_eq!(generate(r#"{"suffıx":"x"}"#).suffix, "");
+}
+
+#[test]
+fn null_leaves_the_default() {
+    let request = generate(
+        r#"{"model":null,"stream":null,"raw":null,"context":null,"options":null,"images":null,"format":null,
+            "keep_alive":null,"think":null,"top_logprobs":null}"#,
+    );
+    assert_eq!(request, generate("{}"));
+    assert_eq!(generate("null"), generate("{}"));
+    assert_eq!(generate(r#"{"stream":true,"stream":null}"#).stream, None);
+    assert_eq!(generate(r#"{"context":[1,null,3]}"#).context, [1, 0, 3]);
+    assert_eq!(generate(r#"{"keep_alive":5,"keep_alive":null}"#).keep_alive, None);
+    let chat: ChatRequest = read(r#"{"messages":[null,{"role":"USER","content":null}]}"#).expect("valid");
+    assert_eq!(chat.messages.len(), 2);
+    assert_eq!((chat.messages[0].role.as_str(), chat.messages[1].role.as_str()), ("", "user"));
+}
+
+#[test]
+fn wrong_types_get_the_words_of_go() {
+    for (body, want) in [
+        (r#"{"model":1}"#, "number into Go struct field GenerateRequest.model of type string"),
+        (r#"{"Model":true}"#, "bool into Go struct field GenerateRequest.model of type string"),
+        (r#"{"stream":"yes"}"#, "string into Go struct field GenerateRequest.stream of type bool"),
+        (r#"{"raw":[]}"#, "array into Go struct field GenerateRequest.raw of type bool"),
+        (r#"{"prompt":{}}"#, "object into Go struct field GenerateRequest.prompt of type string"),
+        (r#"{"context":7}"#, "number into Go struct field GenerateRequest.context of type []int"),
+        (r#"{"context":["a"]}"#, "string into Go struct field GenerateRequest.context of type int"),
+        (r#"{"context":[1.5]}"#, "number 1.5 into Go struct field GenerateRequest.context of type int"),
+        (r#"{"context":[4294967296]}"#, "number 4294967296 into Go struct field GenerateRequest.context of type int"),
+        (r#"{"options":[]}"#, "array into Go struct field GenerateRequest.options of type map[string]interface {}"),
+        (r#"{"images":"x"}"#, "string into Go struct field GenerateRequest.images of type []api.ImageData"),
+        ("[]", "array into Go value of type api.GenerateRequest"),
+        ("\"x\"", "string into Go value of type api.GenerateRequest"),
+        ("12", "number into Go value of type api.GenerateRequest"),
+    ] {
+        assert_eq!(read::<GenerateRequest>(body), Err(format!("json: cannot unmarshal {want}")), "{body}");
+    }
+    for (body, want) in [
+        (r#"{"messages":{}}"#, "object into Go struct field ChatRequest.messages of type []api.Message"),
+        (r#"{"messages":["x"]}"#, "string into Go struct field ChatRequest.messages of type api.Message"),
+        (r#"{"messages":[{"content":[]}]}"#, "array into Go struct field ChatRequest.messages.content of type string"),
+        (r#"{"tools":{}}"#, "object into Go struct field ChatRequest.tools of type api.Tools"),
+        (
+            r#"{"messages":[{"tool_calls":[{"function":{"arguments":"{}"}}]}]}"#,
+            "string into Go struct field ChatRequest.messages.tool_calls.function.arguments of type \
+             api.ToolCallFunctionArguments",
+        ),
+    ] {
+        assert_eq!(read::<ChatRequest>(body), Err(format!("json: cannot unmarshal {want}")), "{body}");
+    }
+}
+
+#[test]
+fn fields_with_rules_of_their_own_have_their_own_words() {
+    let think = r#"(must be "high", "medium", "low", "max", true, or false)"#;
+    for (body, want) in [
+        (r#"{"think":"very"}"#.to_owned(), format!("invalid think value: \"very\" {think}")),
+        (r#"{"think":""}"#.to_owned(), format!("invalid think value: \"\" {think}")),
+        (
+            r#"{"think":1}"#.to_owned(),
+            r#"think must be a boolean or string ("high", "medium", "low", "max", true, or false)"#.to_owned(),
+        ),
+        (r#"{"images":["QQ=A"]}"#.to_owned(), "illegal base64 data at input byte 2".to_owned()),
+        (r#"{"keep_alive":{}}"#.to_owned(), "Unsupported type: 'map[string]interface {}'".to_owned()),
+        (
+            format!(r#"{{"think":"{}"}}"#, "x".repeat(5000)),
+            format!("invalid think value: \"{}…", "x".repeat(4096 - 22)),
+        ),
+    ] {
+        assert_eq!(read::<GenerateRequest>(&body), Err(want));
+    }
+    assert_eq!(
+        read::<CreateRequest>(r#"{"license":[1]}"#),
+        Err("license must be a string or an array of strings".to_owned())
+    );
+}
+
+#[test]
+fn bodies_that_are_no_json_are_told_apart() {
+    for (body, want) in [
+        (&b""[..], JsonError::Missing),
+        (b" \r\n", JsonError::Missing),
+        (b"{\"model\":\"llamita\"", JsonError::UnexpectedEnd),
+        (b"{\"model\":\"\xff\"}", JsonError::NotUtf8),
+        (b"{\"model\":\"\xed\xa0\x80\"}", JsonError::NotUtf8),
+        (b"{\"x\":1e999}", JsonError::NumberRange),
+        (b"{\"\xc3", JsonError::UnexpectedEnd),
+    ] {
+        assert_eq!(decode::<GenerateRequest>(&mut body.to_vec()), Err(want), "{}", body.escape_ascii());
+    }
+    let nested = |depth: usize| format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(read::<GenerateRequest>(&nested(JSON_DEPTH_MAX - 1)).is_ok());
+    let error = read::<GenerateRequest>(&nested(JSON_DEPTH_MAX)).expect_err("too deep");
+    assert_eq!(error, "the JSON body is nested more than 128 levels deep");
+}
+
+#[test]
+fn free_parts_are_kept_as_they_came() {
+    let chat: ChatRequest = read(
+        r#"{"tools":[{"z":1,"a":{"Z":[1.5,-2,18446744073709551615,99999999999999999999,true,null,"\u0041\ud800"]},
+            "z":2,"Z":3}],"format":{"$serde_json::private::RawValue":"[1]"}}"#,
+    )
+    .expect("valid");
+    let tools = json!([{"z": 2, "a": {"Z": [1.5, -2, u64::MAX, 1e20, true, null, "A\u{fffd}"]}, "Z": 3}]);
+    assert_eq!(json!(chat.tools), tools);
+    assert_eq!(chat.tools[0].keys().collect::<Vec<_>>(), ["z", "a", "Z"]);
+    let format = chat.format.expect("given");
+    assert_eq!(format.get("$serde_json::private::RawValue"), Some(&json!("[1]")));
+}
+
+#[test]
+fn requests_say_what_they_are_for() {
+    for (body, want) in [
+        (r"{}", Purpose::Load),
+        (r#"{"keep_alive":"10m"}"#, Purpose::Load),
+        (r#"{"keep_alive":-1}"#, Purpose::Load),
+        (r#"{"keep_alive":0}"#, Purpose::Unload),
+        (r#"{"keep_alive":"0s"}"#, Purpose::Unload),
+        (r#"{"prompt":"x","keep_alive":0}"#, Purpose::Complete),
+    ] {
+        assert_eq!(generate(body).purpose(), want, "{body}");
+    }
+    let chat: ChatRequest = read(r#"{"messages":[],"keep_alive":0}"#).expect("valid");
+    assert_eq!(chat.purpose(), Purpose::Unload);
+}
+
+#[test]
+fn checks_have_ollamas_texts() {
+    let told = |result: Result<(), llamero::api::ollama::error::ApiError>| {
+        result.map_err(|error| (error.status, error.message))
+    };
+    for wanted in [-1, 21, i64::MAX] {
+        let request = generate(&format!(r#"{{"top_logprobs":{wanted}}}"#));
+        assert_eq!(told(request.check_body()), Err((400, "top_logprobs must be between 0 and 20".to_owned())));
+    }
+    assert_eq!(told(generate(r#"{"top_logprobs":20}"#).check_body()), Ok(()));
+    for body in [r#"{"raw":true,"system":"y"}"#, r#"{"raw":true,"template":"y"}"#, r#"{"raw":true,"context":[1]}"#] {
+        let text = "raw mode does not support template, system, or context";
+        assert_eq!(told(generate(body).check_raw()), Err((400, text.to_owned())), "{body}");
+    }
+    assert_eq!(told(generate(r#"{"system":"y"}"#).check_raw()), Ok(()));
+    assert_eq!(told(generate("{}").name().map(|_| ())), Err((404, "model '' not found".to_owned())));
+    let chat: ChatRequest = read(r#"{"model":" "}"#).expect("valid");
+    assert_eq!(told(chat.name().map(|_| ())), Err((400, "model is required".to_owned())));
+    assert_eq!(generate(r#"{"model":" m "}"#).name(), Ok("m"));
+}
+
+#[test]
+fn create_takes_both_spellings() {
+    let create: CreateRequest = read(
+        r#"{"name":"x","quantization":"q8_0","files":{"b":"2","a":"1","a":"3","A":null},"license":["MIT","BSD"]}"#,
+    )
+    .expect("valid");
+    assert_eq!((create.model_name(), create.quantize_to()), ("x", "q8_0"));
+    let files = [("A", ""), ("a", "3"), ("b", "2")].map(|(path, digest)| (path.to_owned(), digest.to_owned()));
+    assert_eq!(create.files, BTreeMap::from(files));
+    assert_eq!(create.license.0, ["MIT", "BSD"]);
+    let one: CreateRequest = read(r#"{"model":"y","name":"x","license":"MIT"}"#).expect("valid");
+    assert_eq!((one.model_name(), one.license.0.as_slice()), ("y", &["MIT".to_owned()][..]));
+}
+
+/// Rows where Ollama is plainly wrong, with what is right.
+const BETTER: [(&str, KeepAlive); 1] = [
+    // 31,689 years overflow its nanoseconds, and the model would go at once.
+    ("1e12", KeepAlive::Forever),
+];
+
+#[test]
+fn keep_alive_is_read_as_recorded() {
+    let rows = include_str!("data/goldens/durations.jsonl").lines();
+    for row in rows.map(|line| serde_json::from_str::<Value>(line).expect("a row")) {
+        let body = json!({"keep_alive": row["raw"]}).to_string();
+        let got = read::<GenerateRequest>(&body).map(|request| request.keep_alive);
+        let better = BETTER.iter().find(|(id, _)| row["id"] == *id);
+        let want = match (better, row["want"]["ns"].as_i64(), row["want"]["error"].as_str()) {
+            (Some((_, right)), _, _) => Ok(Some(*right)),
+            (None, Some(i64::MAX), _) => Ok(Some(KeepAlive::Forever)),
+            (None, Some(nanoseconds), _) => Ok(Some(KeepAlive::For(u64::try_from(nanoseconds).expect("not below 0")))),
+            (None, None, Some(error)) => Err(error.to_owned()),
+            row => panic!("no answer in {row:?}"),
+        };
+        assert_eq!(got, want, "{body}");
+    }
+}
+
+// ---- random bodies -----------------------------------------------------------------------------------------------
+
+/// A type with one field of each kind that requests have.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Probe {
+    text: String,
+    flag: bool,
+    maybe: Option<bool>,
+    count: i64,
+    small: i32,
+    ratio: f64,
+    list: Vec<i64>,
+    inner: Inner,
+    inners: Vec<Inner>,
+    names: BTreeMap<String, String>,
+    #[serde(deserialize_with = "free::object")]
+    free: Map<String, Value>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Inner {
+    text: String,
+    maybe: Option<i64>,
+}
+
+impl Request for Probe {
+    const NAME: &'static str = "Probe";
+}
+
+/// JSON that may have equal keys.
+#[derive(Debug, Clone)]
+enum Raw {
+    Scalar(Value),
+    Array(Vec<Raw>),
+    Object(Vec<(String, Raw)>),
+}
+
+impl Raw {
+    /// Its text, with every character of a string escaped or not as `seed` has it, and blanks between.
+    fn write(&self, out: &mut String, seed: &mut u64) {
+        let blank = |out: &mut String, seed: &mut u64| {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            out.push_str(["", "", " ", "\n\t"][(*seed >> 62) as usize]);
+        };
+        blank(out, seed);
+        match self {
+            Self::Scalar(value) => out.push_str(&value.to_string()),
+            Self::Array(elements) => {
+                for (at, element) in elements.iter().enumerate() {
+                    out.push(if at == 0 { '[' } else { ',' });
+                    element.write(out, seed);
+                }
+                out.push_str(if elements.is_empty() { "[]" } else { "]" });
+            }
+            Self::Object(entries) => {
+                for (at, (key, value)) in entries.iter().enumerate() {
+                    out.push(if at == 0 { '{' } else { ',' });
+                    out.push_str(&json!(key).to_string());
+                    blank(out, seed);
+                    out.push(':');
+                    value.write(out, seed);
+                }
+                out.push_str(if entries.is_empty() { "{}" } else { "}" });
+            }
+        }
+        blank(out, seed);
+    }
+
+    /// The same with one value to a key, the last.
+    fn plain(&self) -> Value {
+        match self {
+            Self::Scalar(value) => value.clone(),
+            Self::Array(elements) => elements.iter().map(Self::plain).collect(),
+            Self::Object(entries) => {
+                Value::Object(entries.iter().map(|(key, value)| (key.clone(), value.plain())).collect())
+            }
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Scalar(Value::Null))
+    }
+
+    /// As a struct with these fields reads it: keys folded, the last kept, null replaced by what it leaves.
+    fn folded(&self, fields: &[(&str, Kind)]) -> Value {
+        let Self::Object(entries) = self else { return self.plain() };
+        let mut object = Map::new();
+        for (field, kind) in fields {
+            let named = || entries.iter().filter(|(key, _)| key.to_lowercase() == *field).map(|(_, value)| value);
+            let last = if matches!(kind, Kind::Optional) && named().next_back().is_some_and(Self::is_null) {
+                None
+            } else {
+                named().rfind(|value| !value.is_null())
+            };
+            if let Some(value) = last {
+                object.insert((*field).to_owned(), kind.apply(value));
+            }
+        }
+        Value::Object(object)
+    }
+}
+
+/// How a field reads its value.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Optional,
+    Inner,
+    Inners,
+    Zeros(&'static str),
+    Names,
+}
+
+impl Kind {
+    fn apply(self, value: &Raw) -> Value {
+        const INNER: [(&str, Kind); 2] = [("text", Kind::Plain), ("maybe", Kind::Optional)];
+        let or = |value: &Raw, zero: Value| if value.is_null() { zero } else { value.plain() };
+        match (self, value) {
+            (Self::Inner, _) => value.folded(&INNER),
+            (Self::Inners, Raw::Array(elements)) => elements
+                .iter()
+                .map(|element| if element.is_null() { json!({}) } else { element.folded(&INNER) })
+                .collect(),
+            (Self::Zeros(zero), Raw::Array(elements)) => {
+                let zero: Value = serde_json::from_str(zero).expect("JSON");
+                elements.iter().map(|element| or(element, zero.clone())).collect()
+            }
+            (Self::Names, Raw::Object(entries)) => {
+                Value::Object(entries.iter().map(|(key, value)| (key.clone(), or(value, json!("")))).collect())
+            }
+            _ => value.plain(),
+        }
+    }
+}
+
+/// The slow way: a tree, rewritten by the rules, read by serde_json.
+fn oracle(raw: &Raw) -> Option<Probe> {
+    let fields = [
+        ("text", Kind::Plain),
+        ("flag", Kind::Plain),
+        ("maybe", Kind::Optional),
+        ("count", Kind::Plain),
+        ("small", Kind::Plain),
+        ("ratio", Kind::Plain),
+        ("list", Kind::Zeros("0")),
+        ("inner", Kind::Inner),
+        ("inners", Kind::Inners),
+        ("names", Kind::Names),
+        ("free", Kind::Plain),
+    ];
+    let folded = if raw.is_null() { json!({}) } else { raw.folded(&fields) };
+    // serde_json reads a struct from an array too.
+    let arrays = |value: &Value| value.is_array();
+    let inners = folded.get("inners").and_then(Value::as_array);
+    if arrays(&folded)
+        || folded.get("inner").is_some_and(arrays)
+        || inners.is_some_and(|inners| inners.iter().any(arrays))
+    {
+        return None;
+    }
+    serde_json::from_value(folded).ok()
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let fields = ["text", "flag", "maybe", "count", "small", "ratio", "list", "inner", "inners", "names", "free"];
+    let field = (prop::sample::select(fields.to_vec()), any::<u16>()).prop_map(|(name, upper)| {
+        let letters = name.chars().enumerate();
+        letters.map(|(at, letter)| if upper >> at & 1 == 1 { letter.to_ascii_uppercase() } else { letter }).collect()
+    });
+    prop_oneof![8 => field, 1 => "[a-c]{0,2}", 1 => ".{0,3}"]
+}
+
+fn scalar() -> impl Strategy<Value = Raw> {
+    let value = prop_oneof![
+        2 => Just(Value::Null),
+        2 => any::<bool>().prop_map(Value::from),
+        2 => any::<i64>().prop_map(Value::from),
+        1 => any::<u64>().prop_map(Value::from),
+        2 => (-9_i64..9).prop_map(Value::from),
+        1 => (-1e9_f64..1e9).prop_map(Value::from),
+        3 => ".{0,9}".prop_map(Value::from),
+    ];
+    value.prop_map(Raw::Scalar)
+}
+
+/// A value that suits the field more often than not, so that decoding gets far.
+fn entry() -> impl Strategy<Value = (String, Raw)> {
+    key().prop_flat_map(|key| {
+        let suited = match key.to_ascii_lowercase().as_str() {
+            "text" => ".{0,9}".prop_map(|text| Raw::Scalar(text.into())).boxed(),
+            "flag" | "maybe" => any::<bool>().prop_map(|yes| Raw::Scalar(yes.into())).boxed(),
+            "count" | "small" | "ratio" => any::<i32>().prop_map(|number| Raw::Scalar(number.into())).boxed(),
+            "list" => prop::collection::vec(any::<i64>().prop_map(|number| Raw::Scalar(number.into())), 0..4)
+                .prop_map(Raw::Array)
+                .boxed(),
+            "names" => prop::collection::vec((".{0,2}", ".{0,4}".prop_map(|text| Raw::Scalar(text.into()))), 0..4)
+                .prop_map(Raw::Object)
+                .boxed(),
+            "inner" => inner().boxed(),
+            "inners" => prop::collection::vec(inner(), 0..3).prop_map(Raw::Array).boxed(),
+            _ => anything().boxed(),
+        };
+        let null = Just(Raw::Scalar(Value::Null));
+        (Just(key), prop_oneof![12 => suited, 2 => null, 1 => anything()])
+    })
+}
+
+fn inner() -> impl Strategy<Value = Raw> {
+    let text = (Just("TEXT"), ".{0,4}".prop_map(Value::from));
+    let maybe = (Just("maybe"), prop_oneof![any::<i64>().prop_map(Value::from), Just(Value::Null)]);
+    let pair = prop_oneof![text.boxed(), maybe.boxed()].prop_map(|(key, value)| (key.to_owned(), Raw::Scalar(value)));
+    prop::collection::vec(pair, 0..4).prop_map(Raw::Object)
+}
+
+fn anything() -> impl Strategy<Value = Raw> {
+    scalar().prop_recursive(3, 24, 4, |element| {
+        prop_oneof![
+            prop::collection::vec(element.clone(), 0..4).prop_map(Raw::Array),
+            prop::collection::vec((key(), element), 0..4).prop_map(Raw::Object),
+        ]
+    })
+}
+
+fn body() -> impl Strategy<Value = Raw> {
+    prop_oneof![15 => prop::collection::vec(entry(), 0..12).prop_map(Raw::Object), 1 => anything()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_the_oracle(raw in body(), mut seed: u64, tail in "[ ,}\\]x]{0,3}") {
+        let mut text = String::new();
+        raw.write(&mut text, &mut seed);
+        // A number must not grow by what follows it.
+        text.push(' ');
+        text.push_str(&tail);
+        prop_assert_eq!(read::<Probe>(&text).ok(), oracle(&raw), "{}", text);
+    }
+
+    #[test]
+    fn what_we_write_we_read(raw in anything()) {
+        let value = json!({"free": {"x": raw.plain()}});
+        let mut written = to_vec(&value).expect("serializable");
+        prop_assert!(!written.iter().any(|byte| b"<>&".contains(byte)));
+        let probe: Probe = decode(&mut written).expect("valid");
+        // Whole floats lose their point, as in Go.
+        let number = |value: &Value| value.as_f64();
+        prop_assert!(same(&probe.free["x"], &value["free"]["x"], &number));
+    }
+
+    #[test]
+    fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        _ = decode::<Probe>(&mut bytes);
+    }
+
+    #[test]
+    fn no_broken_json_panics(raw in body(), mut seed: u64, cut: prop::sample::Index, with in any::<Option<u8>>()) {
+        let mut text = String::new();
+        raw.write(&mut text, &mut seed);
+        let mut bytes = text.into_bytes();
+        let at = cut.index(bytes.len() + 1);
+        match with {
+            Some(byte) if at < bytes.len() => bytes[at] = byte,
+            _ => bytes.truncate(at),
+        }
+        let outcome = decode::<Probe>(&mut bytes);
+        prop_assert_ne!(outcome.err(), Some(JsonError::Unreadable), "the scan let pass what the parser refuses");
+    }
+}
+
+fn same(left: &Value, right: &Value, number: &impl Fn(&Value) -> Option<f64>) -> bool {
+    match (left, right) {
+        (Value::Number(_), Value::Number(_)) => number(left) == number(right),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right, number))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other, number)))
+        }
+        _ => left == right,
+    }
+}

@@ -22,7 +22,9 @@ pub use self::upload::Upload;
 use crate::config::env::Settings;
 use crate::config::limits::DRAIN_MS;
 use crate::engine::supervisor::EngineHandle;
-use crate::engine::wire::Submit;
+use crate::engine::clock;
+use crate::engine::wire::{Framing, Submit};
+use crate::http::head::Version;
 use crate::net::CoreCounts;
 use crate::store::Store;
 
@@ -121,20 +123,45 @@ pub enum Outcome {
     Engine(Box<Submit>),
 }
 
+/// What a handler has to know of the request besides its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// Version of the request: streams to HTTP/1.0 have no chunks.
+    pub version: Version,
+    /// When its body was there, on the clock that the engine reads too.
+    pub received_ns: u64,
+}
+
+impl Call {
+    /// A request that is handled now.
+    pub fn now(version: Version) -> Call {
+        Call { version, received_ns: clock::monotonic_ns() }
+    }
+
+    /// How a reply is put on the connection.
+    pub fn framing(self, stream: bool) -> Framing {
+        match (stream, self.version) {
+            (false, _) => Framing::Whole,
+            (true, Version::Http11) => Framing::Chunked,
+            (true, Version::Http10) => Framing::Bare,
+        }
+    }
+}
+
 impl Handler {
-    /// Answers a request with `body`; `chunks` tells whether the client understands chunks.
-    pub fn run(self, app: &Arc<App>, body: Vec<u8>, chunks: bool) -> Outcome {
+    /// Answers a request with `body`.
+    pub fn run(self, app: &Arc<App>, body: Vec<u8>, version: Version) -> Outcome {
         match self {
             Handler::Root => Outcome::Answer(Answer::text(200, "Ollama is running")),
-            Handler::Version => Outcome::Answer(ollama::version()),
-            Handler::Tags => ollama::tags(app.clone()),
-            Handler::Ps => Outcome::Answer(ollama::ps(app)),
-            Handler::Generate => ollama::generate::handle(app, body, chunks),
-            Handler::Chat => ollama::chat::handle(app, body, chunks),
+            Handler::Version => Outcome::Answer(ollama::small::version()),
+            Handler::Tags => ollama::small::tags(app.clone()),
+            Handler::Ps => Outcome::Answer(ollama::small::ps(app)),
+            Handler::Generate => ollama::generate::handle(app, body, Call::now(version)),
+            Handler::Chat => ollama::chat::handle(app, body, Call::now(version)),
             Handler::Create => ollama::create::handle(app.clone(), body),
             Handler::BlobExists(digest) => upload::exists(app.clone(), digest),
             Handler::EngineCount => ops::engine_count(app.clone()),
-            Handler::SyntheticStream => ops::synthetic_stream(body, chunks),
+            Handler::SyntheticStream => ops::synthetic_stream(body, Call::now(version)),
         }
     }
 }

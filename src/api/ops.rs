@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Answer, App, Outcome, json};
-use crate::engine::wire::{Details, Dialect, Framing, LoadOptions, ModelRef, ReplyFormat, Submit, Synthetic, Work};
+use super::json::Request;
+use super::{Answer, App, Call, Outcome, json};
+use crate::engine::wire::{Details, Dialect, LoadOptions, ModelRef, ReplyFormat, Submit, Synthetic, Work};
 
 /// How long the engine may take to say what it holds.
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
@@ -39,15 +40,19 @@ struct StreamRequest {
     text_bytes: u16,
 }
 
+impl Request for StreamRequest {
+    const NAME: &'static str = "StreamRequest";
+}
+
 /// A stream of frames without a model.
-pub fn synthetic_stream(mut body: Vec<u8>, framing: Framing, received_ns: u64) -> Outcome {
+pub fn synthetic_stream(mut body: Vec<u8>, call: Call) -> Outcome {
     let request: StreamRequest = match json::decode(&mut body) {
         Ok(request) => request,
         Err(error) => return Outcome::Answer(Answer::error(error.status(), &error.to_string())),
     };
     Outcome::Engine(Box::new(Submit {
         stream: 0,
-        received_ns,
+        received_ns: call.received_ns,
         model: ModelRef {
             name: "synthetic".into(),
             digest: String::new(),
@@ -56,7 +61,7 @@ pub fn synthetic_stream(mut body: Vec<u8>, framing: Framing, received_ns: u64) -
             details: Details::default(),
         },
         keep_alive: None,
-        reply: ReplyFormat { dialect: Dialect::Generate, framing, model: "synthetic".into() },
+        reply: ReplyFormat { dialect: Dialect::Generate, framing: call.framing(true), model: "synthetic".into() },
         work: Work::Synthetic(Synthetic {
             events: request.events,
             interval_us: request.interval_us,

@@ -165,6 +165,8 @@ pub struct Completion {
     pub context: Vec<i32>,
     /// Whether the final event carries `context` (generate, not raw).
     pub reply_context: bool,
+    /// What the template is told about thinking; `None`: nothing.
+    pub enable_thinking: Option<bool>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the answer.

@@ -209,11 +209,11 @@ impl<S: Socket> Conn<S> {
                 if body_kind != BodyKind::None {
                     let _ = self.read_body(body_kind, JSON_BODY_BYTES, &manner).await?;
                 }
-                handler.run(&app, Vec::new(), manner.version == Version::Http11)
+                handler.run(&app, Vec::new(), manner.version)
             }
             BodyPlan::Json => {
                 let body = self.read_body(body_kind, JSON_BODY_BYTES, &manner).await?;
-                handler.run(&app, body, manner.version == Version::Http11)
+                handler.run(&app, body, manner.version)
             }
             BodyPlan::Upload(upload) => {
                 let answer = self.receive_upload(body_kind, upload, &manner).await?;

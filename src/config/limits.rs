@@ -78,6 +78,11 @@ pub const SEQUENCES_MAX: usize = 256;
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
 pub const PREFILL_CHUNK_TOKENS: usize = 512;
+/// Smallest context of a request (the behaviour page, section 2.8).
+pub const CONTEXT_MIN: usize = 4;
+/// Cells kept back at admission for each running sequence to grow into. Fewer: newcomers are thrown out again and computed
+/// twice; more: the pool stays emptier than it has to.
+pub const ADMISSION_RESERVE_CELLS: usize = 32;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
 /// Stop strings of one request, and the bytes of each.

@@ -116,8 +116,7 @@ fn naive_target(method: &str, target: &str) -> Option<NaiveTarget> {
         return None;
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(c);
-    let escaped =
-        rest.split('%').skip(1).all(|after| after.len() >= 2 && after[..2].chars().all(|c| c.is_ascii_hexdigit()));
+    let escaped = naive_escapes(rest);
     if !rest.chars().all(allowed) || !escaped {
         return None;
     }
@@ -136,11 +135,15 @@ fn naive_host(host: &str) -> bool {
         _ => (host, ""),
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
-    let escaped =
-        name.split('%').skip(1).all(|after| after.len() >= 2 && after[..2].chars().all(|c| c.is_ascii_hexdigit()));
+    let escaped = naive_escapes(name);
     let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let sound = address.map_or(name.chars().all(allowed) && escaped, |a| a.parse::<std::net::Ipv6Addr>().is_ok());
     sound && port.chars().all(|c| c.is_ascii_digit())
+}
+
+fn naive_escapes(text: &str) -> bool {
+    let is_hex = |after: &str| after.chars().take(2).filter(char::is_ascii_hexdigit).count() == 2;
+    text.split('%').skip(1).all(is_hex)
 }
 
 fn naive_field(line: &str) -> Option<(String, String)> {

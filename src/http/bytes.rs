@@ -59,7 +59,7 @@ pub(super) fn skip_text(bytes: &[u8], mut at: usize) -> usize {
     const BLOCK: usize = 16;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
         // Without an early exit this becomes a few vector instructions. A tab only ends the fast part.
-        if block.iter().fold(false, |found, &byte| found | (byte < b' ') | (byte == 0x7f)) {
+        if block.iter().fold(0, |found, &byte| found | u8::from(byte < b' ' || byte == 0x7f)) != 0 {
             break;
         }
         at += BLOCK;

@@ -338,6 +338,7 @@ mod tests {
         let preflight = check(&some, origin, Method::Options);
         assert_eq!(preflight, OriginDecision::Preflight(AllowedOrigin::This(origin)));
         assert_eq!(preflight.headers().len(), 7);
+        assert_eq!(ALLOW_HEADERS.split(',').filter(|name| !name.contains(' ')).count(), 18);
         assert_eq!(names(check(&all, origin, Method::Options).headers()).len(), 4);
         assert!(check(&some, "http://evil.example", Method::Get).headers().is_empty());
     }

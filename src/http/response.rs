@@ -28,9 +28,9 @@ pub const METHOD_NOT_ALLOWED: &[u8] = b"405 method not allowed";
 /// How the client learns where the body ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
-    /// No body can be there: 204 and 304.
+    /// Nothing is said, as no body can be there: 304.
     None,
-    /// Content-Length; to HEAD the length that GET would have had.
+    /// Content-Length, which 204 leaves out; to HEAD the length that GET would have had.
     Length(u64),
     /// In chunks. Not for HTTP/1.0.
     Chunked,
@@ -93,7 +93,11 @@ pub fn write_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         write_field(out, name, value);
     }
     write_field(out, "Date", head.date);
-    if let BodyLength::Length(length) = head.body {
+    // RFC 9110 section 8.6: no Content-Length in 1xx and 204.
+    if let BodyLength::Length(length) = head.body
+        && head.status >= 200
+        && head.status != 204
+    {
         out.extend_from_slice(b"Content-Length: ");
         write_decimal(out, length);
         out.extend_from_slice(b"\r\n");
@@ -132,8 +136,8 @@ pub fn write_refusal(out: &mut Vec<u8>, status: u16, sentence: &str, date: &str)
 /// The header of a chunk with `length` bytes of data, always as wide: room for it can be left before the length is
 /// known. RFC 9112 section 7.1 allows leading zeros. A chunk of no bytes would end the body, so there must be some.
 pub fn chunk_header(length: u16) -> [u8; CHUNK_HEADER_BYTES] {
-    debug_assert!(length > 0, "an empty chunk ends the body");
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    debug_assert!(length > 0, "an empty chunk ends the body");
     let digit = |shift: u16| DIGITS[usize::from(length >> shift & 15)];
     [digit(12), digit(8), digit(4), digit(0), b'\r', b'\n']
 }
@@ -230,5 +234,105 @@ fn reason(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::body::{BodyDecoder, BodyError};
+    use crate::http::head::{BodyKind, HeadError};
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn head_text(head: &ResponseHead<'_>) -> String {
+        let mut out = Vec::new();
+        write_head(&mut out, head);
+        String::from_utf8(out).unwrap().replace(DATE, "now")
+    }
+
+    #[test]
+    fn heads_look_as_those_of_net_http() {
+        let plain = ResponseHead::new(204, DATE);
+        let stream = ResponseHead { content_type: Some("application/x-ndjson"), ..ResponseHead::new(200, DATE) };
+        let chunked = BodyLength::of_stream(Version::Http11);
+        let closed = BodyLength::of_stream(Version::Http10);
+        let extra = [("Allow", "POST"), ("X", "a\r\nb\0")];
+        let rows = [
+            (plain, "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n"),
+            (
+                ResponseHead { body: chunked, ..stream },
+                "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nDate: now\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n",
+            ),
+            (
+                ResponseHead { body: closed, version: Version::Http10, ..stream },
+                "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nDate: now\r\nConnection: close\r\n\r\n",
+            ),
+            (
+                ResponseHead { version: Version::Http10, status: 200, ..plain },
+                "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+            ),
+            (
+                ResponseHead { status: 405, extra: &extra, keep_alive: false, ..plain },
+                "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nX: a  b \r\nDate: now\r\n\
+                    Content-Length: 0\r\nConnection: close\r\n\r\n",
+            ),
+            (
+                ResponseHead { status: 599, body: BodyLength::Length(u64::MAX), ..plain },
+                "HTTP/1.1 599 \r\nDate: now\r\nContent-Length: 18446744073709551615\r\n\r\n",
+            ),
+            (
+                ResponseHead { status: 600, body: BodyLength::None, ..plain },
+                "HTTP/1.1 500 Internal Server Error\r\nDate: now\r\n\r\n",
+            ),
+        ];
+        for (head, text) in rows {
+            assert_eq!(head_text(&head), text);
+        }
+    }
+
+    #[test]
+    fn head_requests_get_the_length_without_the_body() {
+        for (method, body) in [(Method::Get, "404 page not found"), (Method::Head, "")] {
+            let head = ResponseHead { content_type: Some(PLAIN), ..ResponseHead::new(404, DATE) };
+            let mut out = Vec::new();
+            write_response(&mut out, &head, NOT_FOUND, method);
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n"), "{text}");
+            assert!(text.ends_with(&format!("Content-Length: 18\r\n\r\n{body}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_carry_their_sentence() {
+        let mut out = Vec::new();
+        let error = HeadError::TargetTooLong;
+        write_refusal(&mut out, error.status(), &error.to_string(), DATE);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("HTTP/1.1 414 Request URI Too Long\r\n"), "{text}");
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n{\"error\":\"the request target is longer than 8192 bytes\"}"), "{text}");
+    }
+
+    #[test]
+    fn chunks_are_read_back() -> Result<(), BodyError> {
+        assert_eq!(&chunk_header(0x1a2), b"01a2\r\n");
+        let long = vec![8; 70_000];
+        let pieces = [&b"a"[..], b"", &[7; 0x1a2], &long];
+        let mut out = Vec::new();
+        for piece in pieces {
+            write_chunk(&mut out, piece);
+        }
+        out.extend_from_slice(LAST_CHUNK);
+        let (mut decoder, mut data, mut rest) = (BodyDecoder::new(BodyKind::Chunked), Vec::new(), &out[..]);
+        while !rest.is_empty() {
+            let decoded = decoder.decode(rest)?;
+            data.extend_from_slice(&rest[decoded.data]);
+            rest = &rest[decoded.consumed..];
+        }
+        assert!(decoder.is_done());
+        assert_eq!(data, pieces.concat());
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> serde_json
     value.serialize(&mut serde_json::Serializer::with_formatter(out, Go))
 }
 
-/// What serde_json leaves open, Go's way. Its own escapes of quotes, backslashes and control characters are Go's.
+/// What `serde_json` leaves open, Go's way. Its own escapes of quotes, backslashes and control characters are Go's.
 struct Go;
 
 impl Formatter for Go {

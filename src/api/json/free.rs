@@ -1,7 +1,7 @@
 //! JSON whose shape is the client's: tool definitions, schemas, options. Kept as it came, in the order in which it
 //! came, with the last of equal keys. For `#[serde(deserialize_with = …)]`.
 //!
-//! serde_json's own reading of its `Value` will not do: it takes an object with a certain key for text to be parsed.
+//! `serde_json`'s own reading of its `Value` will not do: it takes an object with a certain key for text to be parsed.
 
 use std::fmt;
 

@@ -106,8 +106,14 @@ impl serde::de::Error for JsonError {
 /// Cuts an error text at [`ERROR_TEXT_BYTES`].
 pub fn clip(mut text: String) -> String {
     if text.len() > ERROR_TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(ERROR_TEXT_BYTES));
+        text.truncate(prefix(&text, ERROR_TEXT_BYTES).len());
         text.push('…');
     }
     text
+}
+
+/// The front of `text`, at most `most` bytes of it, with no character cut.
+pub fn prefix(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
 }

@@ -159,7 +159,7 @@ impl Scanner<'_> {
                 match self.hex()? {
                     // A low half must follow at once, else the high half stands alone, as any low half here does.
                     0xd800..=0xdbff if self.low_half_follows() => {
-                        self.at += 2;
+                        self.at += 1;
                         self.hex()?;
                     }
                     // `hex` has just read these four bytes.

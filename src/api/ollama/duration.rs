@@ -1,5 +1,7 @@
 //! Go's durations: `1h30m`, `-1.5s`, `300ms` (package `time`, `ParseDuration`).
 
+use std::fmt::Write;
+
 /// Why a text is no duration, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
@@ -86,9 +88,11 @@ impl Decimal {
         if digits.is_empty() && fraction.is_empty() {
             return None;
         }
-        // Digits past the 18th are below a nanosecond of any unit.
-        for digit in fraction.bytes().take(18) {
-            number.fraction = number.fraction * 10 + u64::from(digit - b'0');
+        // As many digits as 63 bits hold: the rest is below a nanosecond of any unit.
+        for digit in fraction.bytes() {
+            let longer = number.fraction.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(digit - b'0')));
+            let Some(longer) = longer.filter(|longer| *longer <= 1 << 63) else { break };
+            number.fraction = longer;
             number.scale *= 10.0;
         }
         Some((number, rest))
@@ -113,7 +117,8 @@ fn quote(text: &str) -> String {
         match byte {
             b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
             b' '..=0x7f => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
+            // Writing to a String cannot fail.
+            _ => _ = write!(out, "\\x{byte:02x}"),
         }
     }
     out.push('"');

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::api::json::quote;
+use crate::api::json::{prefix, quote};
 use crate::config::limits::{OPTION_NOTICES_MAX, STOP_BYTES, STOPS_MAX};
 use crate::engine::wire::{LoadOptions, Sampling};
 
@@ -14,6 +14,8 @@ const NUM_CTX_MIN: i64 = 4;
 const NUM_KEEP_ALL: i64 = 1 << 30;
 /// A token whose logit is divided by less than this is as good as certain; by 0 it would be infinite.
 const REPEAT_PENALTY_MIN: f64 = 0.01;
+/// As much of an unknown option's name as the log gets.
+const NAME_SHOWN_BYTES: usize = 64;
 /// Past any logit in size: more cannot change an answer, and sums stay finite.
 const PENALTY_MAX: f64 = 1e4;
 
@@ -73,7 +75,7 @@ pub fn resolve(model: &Map<String, Value>, request: &Map<String, Value>) -> Resu
     let mut notices = Notices::default();
     for (key, value) in model.iter().chain(request) {
         if !value.is_null() && !options.set(key, value)? {
-            notices.add(format!("unknown option {} is ignored", quote(shortened(key))));
+            notices.add(format!("unknown option {} is ignored", quote(prefix(key, NAME_SHOWN_BYTES))));
         }
     }
     options.finish(notices)
@@ -241,11 +243,6 @@ impl Notices {
     }
 }
 
-/// The beginning of a name that may be megabytes.
-fn shortened(key: &str) -> &str {
-    &key[..key.floor_char_boundary(64)]
-}
-
 fn wrong_type(key: &str, wanted: &'static str) -> OptionError {
     OptionError::Type { key: key.to_owned(), wanted }
 }
@@ -345,9 +342,16 @@ mod tests {
             "presence_penalty": 1e300, "num_ctx": 1, "num_batch": -1, "num_gpu": -9,
             "num_predict": 99_999_999_999_999_i64
         }));
-        let sampling = &options.sampling;
-        assert_eq!([sampling.temperature, sampling.top_p, sampling.min_p, sampling.typical_p], [0.0, 1.0, 0.0, 1.0]);
-        assert_eq!([sampling.repeat_penalty, sampling.presence_penalty], [0.01, 1e4]);
+        let want = Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            min_p: 0.0,
+            typical_p: 1.0,
+            repeat_penalty: 0.01,
+            presence_penalty: 1e4,
+            ..of(&json!({})).sampling
+        };
+        assert_eq!(options.sampling, want);
         assert_eq!((options.load.num_ctx, options.load.num_batch, options.load.num_gpu), (4, 0, -1));
         assert_eq!(options.num_predict, i32::MAX);
         assert_eq!(options.notices.len(), 10);
@@ -367,7 +371,9 @@ mod tests {
 
     #[test]
     fn minus_one_draws_a_seed() {
-        for (asked, seed) in [(-1, None), (0, Some(0)), (42, Some(42)), (-2, Some(u32::MAX - 1)), (1 << 32, Some(0))] {
+        for (asked, seed) in
+            [(-1, None), (0, Some(0)), (42, Some(42)), (-2, Some(u32::MAX - 1)), (1_i64 << 32, Some(0))]
+        {
             assert_eq!(of(&json!({"seed": asked})).sampling.seed, seed, "{asked}");
         }
     }

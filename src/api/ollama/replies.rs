@@ -235,3 +235,60 @@ fn is_zero(number: &u64) -> bool {
 fn is_false(yes: &bool) -> bool {
     !yes
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::api::json::to_vec;
+
+    /// What is read and written again must come out as it was: the same fields in the same order.
+    fn comes_back<T: Serialize + DeserializeOwned>(json: &str) {
+        let reply: T = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        let written = to_vec(&reply).expect("serializable");
+        assert_eq!(String::from_utf8(written).as_deref(), Ok(json));
+    }
+
+    #[test]
+    fn generate() {
+        for json in [
+            r#"{"model":"m","created_at":"t","response":"","done":true,"done_reason":"load"}"#,
+            r#"{"model":"m","created_at":"t","response":"\u003c","done":false}"#,
+            r#"{"model":"m","created_at":"t","response":"r","thinking":"t","done":true,"done_reason":"stop","context":[1,2],"total_duration":1,"load_duration":2,"prompt_eval_count":3,"prompt_eval_duration":4,"eval_count":5,"eval_duration":6,"logprobs":[{"token":"a","logprob":-5.960466182841628e-7,"bytes":[97],"top_logprobs":[{"token":"","logprob":-1}]}],"prompt_truncated":true}"#,
+            r#"{"model":"m","created_at":"t","response":"","done":false,"_debug_info":{"rendered_template":"x"}}"#,
+        ] {
+            comes_back::<GenerateReply>(json);
+        }
+    }
+
+    #[test]
+    fn chat() {
+        for json in [
+            r#"{"model":"m","created_at":"t","message":{"role":"assistant","content":""},"done":true,"done_reason":"unload"}"#,
+            r#"{"model":"m","created_at":"t","message":{"role":"assistant","content":"","thinking":"t","tool_calls":[{"id":"call_x","function":{"index":0,"name":"f","arguments":{"z":1,"a":2.5}}}]},"done":true,"done_reason":"stop","logprobs":[{"token":"a","logprob":-1}],"total_duration":1,"eval_count":2,"prompt_truncated":true}"#,
+            r#"{"model":"m","created_at":"t","message":{"role":"","content":""},"done":false,"_debug_info":{"rendered_template":"x","image_count":1}}"#,
+        ] {
+            comes_back::<ChatReply>(json);
+        }
+    }
+
+    #[test]
+    fn lists() {
+        comes_back::<TagsReply>(r#"{"models":[]}"#);
+        comes_back::<TagsReply>(
+            r#"{"models":[{"name":"m:latest","model":"m:latest","modified_at":"t","size":1,"digest":"d","details":{"parent_model":"","format":"gguf","family":"llama","families":["llama"],"parameter_size":"1.12M","quantization_level":"F16","context_length":2048,"embedding_length":128},"capabilities":["completion"]}]}"#,
+        );
+        comes_back::<PsReply>(
+            r#"{"models":[{"name":"m:latest","model":"m:latest","size":2,"digest":"d","details":{"parent_model":"","format":"gguf","family":"llama","families":null,"parameter_size":"","quantization_level":""},"expires_at":"t","size_vram":0,"context_length":2048}]}"#,
+        );
+    }
+
+    #[test]
+    fn small_ones() {
+        comes_back::<ErrorReply>(r#"{"error":"model 'x' not found"}"#);
+        comes_back::<VersionReply>(r#"{"version":"0.1.0"}"#);
+        comes_back::<StatusReply>(r#"{"status":"success"}"#);
+        comes_back::<StatusReply>(r#"{"status":"pulling","digest":"sha256:1","total":2,"completed":1}"#);
+    }
+}

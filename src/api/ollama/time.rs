@@ -1,4 +1,6 @@
-//! Times as Go's RFC3339Nano prints them (the behaviour page, section 0.3).
+//! Times as Go's `RFC3339Nano` prints them (the behaviour page, section 0.3).
+
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -23,7 +25,8 @@ pub fn local(time: Timestamp, zone: &TimeZone) -> String {
         text.push('Z');
     } else {
         let sign = if minutes < 0 { '-' } else { '+' };
-        text.push_str(&format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60));
+        // Writing to a String cannot fail.
+        _ = write!(text, "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
     }
     text
 }

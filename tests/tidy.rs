@@ -63,9 +63,13 @@ impl Tracked {
         places.iter().any(|place| self.path.starts_with(place))
     }
 
+    fn is_rust(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
+    }
+
     /// The text of a Rust source.
     fn rust(&self) -> Option<&str> {
-        self.text.as_deref().filter(|_| self.path.ends_with(".rs"))
+        self.text.as_deref().filter(|_| self.is_rust())
     }
 }
 
@@ -180,7 +184,7 @@ fn placeholders(files: &[Tracked]) -> Vec<String> {
         for word in WORDS {
             words(text, word).for_each(|at| tell(at, word));
         }
-        for stand_in in CODE.iter().filter(|_| file.path.ends_with(".rs")) {
+        for stand_in in CODE.iter().filter(|_| file.is_rust()) {
             text.match_indices(stand_in).for_each(|(at, _)| tell(at, stand_in));
         }
     }

@@ -67,7 +67,6 @@ impl App {
 }
 
 /// What a request's body is for.
-#[derive(PartialEq, Eq)]
 pub enum BodyPlan {
     /// Nothing: read and dropped.
     Ignore,

@@ -1,5 +1,7 @@
 //! The route table: from a request's head to who answers it and what its body is for.
 
+use std::sync::Arc;
+
 use super::gate::Fields;
 use super::{Answer, App, BodyPlan, Handler, Route, Upload};
 use crate::http::head::{Head, Method};
@@ -31,7 +33,7 @@ const BLOBS: &str = "/api/blobs/";
 /// # Errors
 /// The answer, when no handler is needed for it.
 pub fn route(
-    app: &App,
+    app: &Arc<App>,
     head: &Head,
     bytes: &[u8],
     extra: &mut Fields,

@@ -1,7 +1,12 @@
 //! The inference side: one thread owns the device, every loaded model and the batch.
 
 pub mod backend;
+pub mod clock;
+pub mod frames;
+pub mod handover;
+pub mod mailbox;
 pub mod scheduler;
 pub mod sequence;
+pub mod supervisor;
 pub mod synthetic;
 pub mod wire;

@@ -35,6 +35,16 @@ pub struct CoreCounts {
     pub copied_bytes: AtomicU64,
 }
 
+impl CoreCounts {
+    /// The counts by name.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "connections": self.connections.load(Ordering::Relaxed),
+            "copied_bytes": self.copied_bytes.load(Ordering::Relaxed),
+        })
+    }
+}
+
 /// One network core.
 pub struct Core {
     /// What handlers need.

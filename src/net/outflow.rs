@@ -17,7 +17,7 @@ use super::cell::{ConnCell, Phase};
 use super::conn::{Conn, End, Manner, Socket};
 use super::core::{Core, OpenReply};
 use super::input::Input;
-use crate::api::{Answer, answer, json};
+use crate::api::{Answer, answer};
 use crate::config::limits::WRITE_STALL_MS;
 use crate::engine::wire::{Framing, Submit};
 use crate::http::response::{self, BodyLength};
@@ -61,7 +61,7 @@ impl<S: Socket> Conn<S> {
         self.cell.enter(Phase::Working, u64::MAX);
 
         let (canceller, stop) = (Canceller::new(), Cell::new(false));
-        let mut watching = pin!(watch(&mut self.reader, &mut self.input, &canceller, &stop));
+        let mut watching = pin!(watch(&mut self.reader, &mut self.input, canceller.handle(), &stop));
         let mut sender = Sender { writer: &mut self.writer, core: &self.core, cell: &self.cell, manner: &manner, head_sent: None };
         let mut sending = pin!(sender.send_all(&open));
         let finish = poll_fn(|context| {
@@ -87,11 +87,9 @@ impl<S: Socket> Conn<S> {
 async fn watch<S: Socket>(
     reader: &mut OwnedReadHalf<S>,
     input: &mut Input,
-    canceller: &Canceller,
+    handle: CancelHandle,
     stop: &Cell<bool>,
-) where
-    OwnedReadHalf<S>: CancelableAsyncReadRent,
-{
+) {
     while !stop.get() {
         if !input.has_room() {
             // A client that pipelines this much waits for the kernel's buffer; its close is seen when we write.
@@ -99,8 +97,7 @@ async fn watch<S: Socket>(
         }
         let buffer = input.lend();
         let (start, capacity) = (buffer.len(), buffer.capacity());
-        let handle: CancelHandle = canceller.handle();
-        let (result, buffer) = reader.cancelable_read(buffer.slice_mut(start..capacity), handle).await;
+        let (result, buffer) = reader.cancelable_read(buffer.slice_mut(start..capacity), handle.clone()).await;
         input.give_back(buffer.into_inner());
         match result {
             Ok(0) => return,
@@ -234,7 +231,7 @@ impl<S: Socket> Sender<'_, S> {
     /// Sends bytes that are not in the region: heads, spills, the end of a broken reply.
     async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), End> {
         let mut rest = monoio::buf::IoBuf::slice(bytes, ..);
-        while !rest.is_empty() {
+        while rest.begin() < rest.end() {
             self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
             let (result, returned) = self.cell.until_expired(self.writer.write(rest)).await?;
             match result {
@@ -280,7 +277,7 @@ impl<S: Socket> Sender<'_, S> {
             self.send_bytes(bytes).await?;
             return Ok(Finish::Reusable);
         };
-        let mut line = json::error_body(why);
+        let mut line = answer::error_body(why);
         line.push(b'\n');
         match framing {
             Framing::Chunked => {

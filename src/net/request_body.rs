@@ -4,7 +4,8 @@ use super::cell::Phase;
 use super::conn::{Conn, End, Manner, Socket};
 use crate::api::{Answer, Upload};
 use crate::config::limits::READ_STALL_MS;
-use crate::http::body::{BodyDecoder, BodyKind};
+use crate::http::body::BodyDecoder;
+use crate::http::head::BodyKind;
 
 /// Memory set aside for a body before any of it has come: what a client promises is not yet there.
 const FIRST_RESERVE_BYTES: u64 = 1024 * 1024;

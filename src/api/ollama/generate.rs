@@ -77,12 +77,12 @@ fn prompt(request: &GenerateRequest, model: &Model) -> Prompt {
         return Prompt::Raw(request.prompt.clone());
     }
     let mut messages = Vec::new();
-    let system = if request.system.is_empty() { model.system() } else { request.system.as_str() };
-    if !system.is_empty() {
+    let system = if request.system.is_empty() { model.system.as_deref() } else { Some(request.system.as_str()) };
+    if let Some(system) = system.filter(|system| !system.is_empty()) {
         messages.push(Message::new("system", system));
     }
     if request.context.is_empty() {
-        messages.extend(model.messages().iter().map(|message| Message::new(&message.role, &message.content)));
+        messages.extend(model.messages.iter().map(|message| Message::new(&message.role, &message.content)));
     }
     messages.push(Message::new("user", &request.prompt));
     complete::messages(&messages)

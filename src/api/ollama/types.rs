@@ -245,6 +245,13 @@ pub struct Message {
     pub tool_call_id: String,
 }
 
+impl Message {
+    /// A message that is text alone.
+    pub fn new(role: &str, content: &str) -> Self {
+        Self { role: role.to_owned(), content: content.to_owned(), ..Self::default() }
+    }
+}
+
 /// A tool that the assistant called.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {

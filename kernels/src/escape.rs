@@ -95,6 +95,8 @@ fn separator_or_character(rest: &[u8]) -> (&[u8], usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -112,7 +114,7 @@ mod tests {
                 '\u{8}' => out.push_str("\\b"),
                 '\u{c}' => out.push_str("\\f"),
                 '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                    out.push_str(&format!("\\u{:04x}", c as u32));
+                    write!(out, "\\u{:04x}", c as u32).unwrap();
                 }
                 _ => out.push(c),
             }

@@ -25,8 +25,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(params: &Params) -> Self {
-        let off = params.repeat_penalty == 1.0 && params.frequency_penalty == 0.0 && params.presence_penalty == 0.0;
-        let window = if off { 0 } else { params.repeat_last_n as usize };
+        let window = if all_off(params) { 0 } else { params.repeat_last_n as usize };
         Self {
             repeat_penalty: params.repeat_penalty,
             frequency_penalty: params.frequency_penalty,
@@ -82,4 +81,10 @@ impl History {
             }
         }
     }
+}
+
+/// Whether no penalty can change a logit.
+#[expect(clippy::float_cmp, reason = "only exactly these values change nothing")]
+fn all_off(params: &Params) -> bool {
+    params.repeat_penalty == 1.0 && params.frequency_penalty == 0.0 && params.presence_penalty == 0.0
 }

@@ -17,9 +17,13 @@ struct Record {
 /// Differences and exponentials are in single precision as in the fast version, so that no cut falls between the two.
 fn softmax(records: &mut [Record], temperature: f32) -> (f32, f64) {
     let max = records.iter().map(|r| r.logit).fold(f32::NEG_INFINITY, f32::max);
-    records.iter_mut().for_each(|r| r.p = f64::from((-((max - r.logit) / temperature)).exp()));
+    for r in &mut *records {
+        r.p = f64::from((-((max - r.logit) / temperature)).exp());
+    }
     let sum: f64 = records.iter().map(|r| r.p).sum();
-    records.iter_mut().for_each(|r| r.p /= sum);
+    for r in records {
+        r.p /= sum;
+    }
     (max, sum.ln())
 }
 
@@ -134,7 +138,9 @@ fn history() -> impl Strategy<Value = Vec<i32>> {
 
 fn sampler(params: Params, history: &[i32]) -> Sampler {
     let mut sampler = Sampler::new(params);
-    history.iter().for_each(|&token| sampler.accept(token));
+    for &token in history {
+        sampler.accept(token);
+    }
     sampler
 }
 
@@ -280,6 +286,7 @@ fn any_number() -> impl Strategy<Value = f32> {
 }
 
 #[test]
+#[expect(clippy::float_cmp, reason = "exactly the lowest number is meant")]
 fn an_empty_row_and_a_foreign_token_do_no_harm() {
     for params in alone(&Params { top_k: 3, top_p: 0.5, min_p: 0.1, typical_p: 0.5, ..OFF }) {
         assert_eq!(Sampler::new(params).sample(&mut []), 0);
@@ -290,6 +297,7 @@ fn an_empty_row_and_a_foreign_token_do_no_harm() {
 }
 
 #[test]
+#[expect(clippy::float_cmp, reason = "exactly the lowest number is meant")]
 fn infinite_logits_have_the_probabilities_of_the_limit() {
     let mut row = [0.0, f32::INFINITY, 3.0, f32::INFINITY];
     let mut sampler = Sampler::new(OFF);

@@ -127,6 +127,7 @@ mod tests {
         }
 
         #[test]
+        #[expect(clippy::float_cmp, reason = "exactly the same number is meant")]
         fn packing_loses_nothing(score in any::<f32>().prop_filter("a number", |score| !score.is_nan()), place in any::<u32>()) {
             let packed = pack(score, place as usize);
             prop_assert_eq!(score_of(packed), score);

@@ -74,6 +74,13 @@ const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
 pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
 /// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
 pub const SEQUENCES_MAX: usize = 256;
+/// Sequence ids of a model with recurrent layers (Mamba and its hybrids): llama.cpp keeps a whole state for each id,
+/// 21 MiB in a model of 2.8B parameters, whether it is used or not.
+pub const RECURRENT_SEQUENCES_MAX: usize = 16;
+/// Cells of one KV pool: 256 sequences of 256k tokens. Keeps every count of cells inside llama.cpp's `int32_t`.
+pub const POOL_CELLS_MAX: u32 = 1 << 26;
+/// Longest line of llama.cpp's log that is put together from its pieces.
+pub const LOG_LINE_BYTES: usize = 16 * 1024;
 /// Requests that wait for admission, unless `OLLAMA_MAX_QUEUE` says otherwise.
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
@@ -91,6 +98,8 @@ pub const STOPS_MAX: usize = 64;
 pub const STOP_BYTES: usize = 1024;
 /// Most alternatives listed beside each token (the behaviour page, section 1.10).
 pub const TOP_LOGPROBS_MAX: u8 = 20;
+
+const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX <= i32::MAX as u32);
 
 // ---- model and store --------------------------------------------------------------------------------------------
 

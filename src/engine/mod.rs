@@ -9,4 +9,6 @@ pub mod scheduler;
 pub mod sequence;
 pub mod supervisor;
 pub mod synthetic;
+#[cfg(feature = "llama")]
+pub mod ffi;
 pub mod wire;

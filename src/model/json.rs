@@ -3,8 +3,8 @@
 
 use std::io;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
@@ -29,6 +29,11 @@ pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
         Some(b'[') => Err(serde::de::Error::custom("an object is expected, not an array")),
         _ => serde_json::from_slice(bytes),
     }
+}
+
+/// For fields that may be null: Go leaves them as they are then, that is empty.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(decoder: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(decoder)?.unwrap_or_default())
 }
 
 /// Sorts the keys of every object in `value`, as Go does with maps.

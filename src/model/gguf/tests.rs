@@ -141,8 +141,29 @@ fn wrong_headers_have_their_error() {
     assert!(matches!(one(key("k", 8, &u64::MAX.to_le_bytes())), E::StringTooLong { bytes: u64::MAX, .. }));
     assert!(matches!(one(key("k", 8, &1000_u64.to_le_bytes())), E::Cut { wanted: 1000, .. }));
     assert!(matches!(one([&1_u64.to_le_bytes()[..], b"\xff", &[0; 5]].concat()), E::NotUtf8(24)));
+    assert!(matches!(one(key(&"k".repeat(70_000), 0, &[1])), E::StringTooLong { bytes: 70_000, .. }));
     let twice = [key("k", 0, &[1]), key("k", 0, &[2])];
     assert!(matches!(read(&file(&twice, &[])), Err(E::DuplicateKey(name)) if name == "k"));
+}
+
+/// Two arrays of 128 MiB each: allowed by themselves, too much together.
+#[test]
+fn a_header_may_not_be_too_long() {
+    let big = || io::repeat(0).take(8 * GGUF_ARRAY_MAX);
+    let head = |name: &str| key(name, 9, &array(10, GGUF_ARRAY_MAX, &[]));
+    let start = [b"GGUF\x02\0\0\0".to_vec(), vec![0; 8], 2_u64.to_le_bytes().to_vec(), head("a")].concat();
+    let second = head("b");
+    let reader = start.chain(big()).chain(&second[..]).chain(big());
+    let error = Gguf::read(reader, u64::MAX, Arrays::Skip).unwrap_err();
+    assert!(matches!(error, GgufError::HeaderTooLong), "{error}");
+}
+
+#[test]
+fn version_2_has_the_layout_of_version_3() {
+    let mut bytes = llamita();
+    let three = read(&bytes).unwrap();
+    bytes[4] = 2;
+    assert_eq!(Gguf { version: 3, ..read(&bytes).unwrap() }, three);
 }
 
 /// One file for each way in which the tensors can be wrong.

@@ -50,7 +50,8 @@ pub fn route(
             _ => Err(Answer::wrong_method("HEAD, POST")),
         };
     }
-    let Some(entry) = TABLE.iter().find(|entry| entry.path == path) else {
+    let known = |entry: &&Entry| entry.path == path && (app.diagnostics || !path.starts_with("/debug/"));
+    let Some(entry) = TABLE.iter().find(known) else {
         return Err(Answer::not_found());
     };
     match entry.methods.iter().find(|(method, _)| *method == head.method()) {

@@ -88,7 +88,7 @@ fn dispatch(cli: &Cli, settings: &Settings) -> Result<(), CliError> {
         _ if cli.version => version::run(&client, &mut out),
         None => write!(out, "{}", command("llamero").render_help()).map_err(error::output),
         Some(Command::Serve(args)) => serve::run(args, settings),
-        Some(Command::Engine(args)) => engine::run(args),
+        Some(Command::Engine(args)) => engine::run(args, settings),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Run(args)) => run::run(args, &client, &mut out),
         Some(Command::Create(args)) => create::run(args, &client, &mut io::stderr().lock()),

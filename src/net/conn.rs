@@ -13,7 +13,7 @@ use super::cell::{ConnCell, Expired, Phase};
 use super::core::{Admission, Core};
 use super::input::Input;
 use crate::api::{self, Answer, BodyPlan, Fields, Outcome, Route};
-use crate::config::limits::{IDLE_MS, JSON_BODY_BYTES, READ_STALL_MS, WRITE_STALL_MS};
+use crate::config::limits::{IDLE_MS, JSON_BODY_BYTES};
 use crate::http::head::{self, BodyKind, Head, HeadError, Method, Parsed, Version};
 use crate::http::response::{self, BodyLength, ResponseHead};
 
@@ -132,7 +132,7 @@ impl<S: Socket> Conn<S> {
                 }
                 if !deadline_set {
                     // From its first byte on, a head has this long in all: one that drips is slow, too.
-                    self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+                    self.cell.enter(Phase::Reading, self.core.read_deadline());
                     deadline_set = true;
                 }
             }
@@ -153,7 +153,7 @@ impl<S: Socket> Conn<S> {
         if reading {
             if !self.output.is_empty() {
                 self.flush().await?;
-                self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+                self.cell.enter(Phase::Reading, self.core.read_deadline());
             }
             return Ok(());
         }
@@ -282,7 +282,7 @@ impl<S: Socket> Conn<S> {
     pub(super) async fn flush(&mut self) -> Result<(), End> {
         let mut sent = 0;
         while sent < self.output.len() {
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
             let rest = monoio::buf::IoBuf::slice(std::mem::take(&mut self.output), sent..);
             let (result, rest) = self.cell.until_expired(self.writer.write(rest)).await?;
             self.output = rest.into_inner();

@@ -165,6 +165,16 @@ impl Core {
         self.tick.get() + milliseconds.div_ceil(SWEEP_MS) + 1
     }
 
+    /// The tick at which a request that stands still from now on gets 408.
+    pub fn read_deadline(&self) -> u64 {
+        self.deadline(self.app.settings.timeouts.read_ms)
+    }
+
+    /// The tick at which a client that takes nothing from now on is cut off.
+    pub fn write_deadline(&self) -> u64 {
+        self.deadline(self.app.settings.timeouts.write_ms)
+    }
+
     /// Lends the text of a Date field for now.
     pub fn with_date<R>(&self, use_it: impl FnOnce(&str) -> R) -> R {
         // A clock before 1970 is a clock that was never set.

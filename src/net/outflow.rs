@@ -18,7 +18,6 @@ use super::conn::{Conn, End, Manner, Socket};
 use super::core::{Core, OpenReply};
 use super::input::Input;
 use crate::api::{Answer, answer};
-use crate::config::limits::WRITE_STALL_MS;
 use crate::engine::wire::{Framing, Submit};
 use crate::http::response::{self, BodyLength};
 use crate::stream::front::Slot;
@@ -180,7 +179,7 @@ impl<S: Socket> Sender<'_, S> {
         first: Slot,
         mut batch: SlotBatch,
     ) -> Result<(SlotBatch, bool), End> {
-        self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+        self.cell.enter(Phase::Writing, self.core.write_deadline());
         let mut last = first.head().is_last();
         if self.head_sent.is_none() {
             // Once for each reply the head and its first slot go out together, which takes a copy of that slot.
@@ -209,7 +208,7 @@ impl<S: Socket> Sender<'_, S> {
                 Ok(0) | Err(_) => return Err(End::Gone),
                 Ok(count) => batch.advance(count),
             }
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
         }
         Ok((batch, last))
     }
@@ -223,7 +222,7 @@ impl<S: Socket> Sender<'_, S> {
                 Ok(0) | Err(_) => return Err(End::Gone),
                 Ok(count) => slot.advance(count),
             }
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
         }
         Ok(())
     }
@@ -232,7 +231,7 @@ impl<S: Socket> Sender<'_, S> {
     async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), End> {
         let mut rest = monoio::buf::IoBuf::slice(bytes, ..);
         while rest.begin() < rest.end() {
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
             let (result, returned) = self.cell.until_expired(self.writer.write(rest)).await?;
             match result {
                 Ok(0) | Err(_) => return Err(End::Gone),

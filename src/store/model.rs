@@ -1,13 +1,12 @@
 //! A model of the store, read and ready to be asked for.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::limits::{LAYER_TEXT_BYTES, MANIFEST_BYTES};
 use crate::model::config::ConfigError;
@@ -77,7 +76,7 @@ pub struct Model {
     /// GGUFs with adapters of the weights.
     pub adapters: Vec<PathBuf>,
     /// Options, as the API has them.
-    pub params: BTreeMap<String, Value>,
+    pub params: Map<String, Value>,
     /// The system message.
     pub system: Option<String>,
     /// The Go template.

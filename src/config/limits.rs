@@ -26,6 +26,9 @@ const _: () = assert!(TARGET_BYTES < HEAD_BYTES && TRAILER_BYTES < HEAD_BYTES);
 
 /// Deepest nesting of arrays and objects in a request.
 pub const JSON_DEPTH_MAX: usize = 128;
+/// Most values and keys in a request, all levels together: each takes 24 bytes of tape, a body of `[1,1,1…` ten times
+/// its own size.
+pub const JSON_VALUES_MAX: usize = 4 * 1024 * 1024;
 /// Longest error text: what a client sent is repeated in it, and that may be megabytes.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
 /// Things told to the log about the options of one request: a client may send any number of unknown ones.

@@ -144,7 +144,7 @@ impl Kind {
     }
 }
 
-/// The slow way: a tree, rewritten by the rules, read by serde_json.
+/// The slow way: a tree, rewritten by the rules, read by `serde_json`.
 fn oracle(raw: &Raw) -> Option<Probe> {
     let fields = [
         ("text", Kind::Plain),
@@ -201,7 +201,7 @@ fn entry() -> impl Strategy<Value = (String, Raw)> {
             "text" => ".{0,9}".prop_map(|text| Raw::Scalar(text.into())).boxed(),
             "flag" | "maybe" => any::<bool>().prop_map(|yes| Raw::Scalar(yes.into())).boxed(),
             "count" | "small" | "ratio" => any::<i32>().prop_map(|number| Raw::Scalar(number.into())).boxed(),
-            "list" => prop::collection::vec(any::<i64>().prop_map(|number| Raw::Scalar(number.into())), 0..4)
+            "list" => prop::collection::vec(any::<Option<i64>>().prop_map(|number| Raw::Scalar(number.into())), 0..4)
                 .prop_map(Raw::Array)
                 .boxed(),
             "names" => prop::collection::vec((".{0,2}", ".{0,4}".prop_map(|text| Raw::Scalar(text.into()))), 0..4)
@@ -312,7 +312,8 @@ proptest! {
     fn accepts_what_serde_json_accepts(tokens in prop::collection::vec(prop::sample::select(TOKENS.to_vec()), 0..9)) {
         let text = format!("{{{}", tokens.concat());
         let first = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
-        let ours = read::<Nothing>(&text);
+        let ours = decode::<Nothing>(&mut text.clone().into_bytes());
+        prop_assert_ne!(ours.as_ref().err(), Some(&JsonError::Unreadable), "the scan let pass what the parser refuses");
         prop_assert_eq!(ours.is_ok(), first.is_some_and(|first| first.is_ok()), "{} {:?}", text, ours);
     }
 
@@ -320,7 +321,8 @@ proptest! {
     fn numbers_are_the_nearest_floats(text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?") {
         let want: f64 = text.parse().expect("a number");
         match read::<Probe>(&format!(r#"{{"ratio":{text}}}"#)) {
-            Ok(probe) => prop_assert_eq!(probe.ratio, want),
+            // All bits, but for the sign of a zero, which an integer does not have.
+            Ok(probe) => prop_assert!(probe.ratio.to_bits() == want.to_bits() || want.abs().to_bits() == 0),
             Err(error) => {
                 prop_assert!(want.is_infinite(), "{}", want);
                 prop_assert_eq!(error, JsonError::NumberRange.to_string());

@@ -98,11 +98,12 @@ impl Inputs {
         row
     }
 
-    /// Tokens said before: few, so that many stand there several times.
+    /// Tokens said before: likely ones, so that penalties matter, and any others, so that negative logits are among
+    /// them; few in all, so that many stand there several times.
     fn history(&mut self, row: &[f32], length: usize) -> Vec<i32> {
-        let mut likely: Vec<usize> = (0..row.len()).collect();
-        likely.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let choices: Vec<i32> = (0..30).map(|_| likely[self.below(60)] as i32).collect();
+        let mut by_logit: Vec<i32> = (0..row.len() as i32).collect();
+        by_logit.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+        let choices: Vec<i32> = (0..30).map(|at| by_logit[self.below(if at < 20 { 60 } else { row.len() })]).collect();
         (0..length).map(|_| self.pick(&choices)).collect()
     }
 }

@@ -139,7 +139,7 @@ const SETTINGS: [Params; 20] = [
     Params { min_p: 0.08, temperature: 1.5, ..OPEN },
     Params { typical_p: 0.6, ..OPEN },
     Params { typical_p: 0.2, top_k: 40, ..OPEN },
-    Params { repeat_penalty: 1.3, ..OPEN },
+    Params { repeat_penalty: 2.0, temperature: 1.5, ..OPEN },
     Params { presence_penalty: 1.5, ..OPEN },
     Params { frequency_penalty: 0.4, repeat_last_n: 20, ..OPEN },
     Params { repeat_penalty: 1.1, ..DEFAULTS },

@@ -6,6 +6,7 @@ pub mod frames;
 pub mod handover;
 pub mod mailbox;
 pub mod measure;
+pub mod process;
 pub mod scheduler;
 pub mod sequence;
 pub mod supervisor;

@@ -194,6 +194,33 @@ fn vocabulary_reads_as_the_file_says() {
 }
 
 #[test]
+fn a_beginning_token_is_added_once() {
+    // The same model, changed to want the token: a key, the type 7 (bool) and the value.
+    let mut bytes = std::fs::read(data("llamita-f16.gguf")).expect("the file is there");
+    let key = b"tokenizer.ggml.add_bos_token";
+    let start = bytes.windows(key.len()).position(|window| window == key).expect("the key is there");
+    let value = start + key.len() + size_of::<u32>();
+    assert_eq!(bytes[start + key.len()..=value], [7, 0, 0, 0, 0]);
+    bytes[value] = 1;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wants-bos.gguf");
+    std::fs::write(&path, bytes).expect("room for a file");
+    let vocabulary = LlamaLoader::new().load(&plan(path), &|_| true).expect("it loads").vocabulary();
+
+    let tokenize = |text: &str, special, bos| vocabulary.tokenize(text, special, bos).expect("a short text");
+    let spelled = |text: &str, special, bos| -> Vec<u8> {
+        tokenize(text, special, bos).iter().flat_map(|&token| vocabulary.piece_special(token)).copied().collect()
+    };
+    assert_eq!(spelled("Hello", true, true), b"<|endoftext|>Hello");
+    assert_eq!(spelled("<|endoftext|>Hello", true, true), b"<|endoftext|>Hello");
+    assert_eq!(spelled("Hello", true, false), b"Hello");
+    // Where the text is only text, it has not begun yet.
+    let literal = tokenize("<|endoftext|>", false, true);
+    assert_eq!(vocabulary.piece_special(literal[0]), b"<|endoftext|>");
+    assert!(literal.len() > 2);
+}
+
+#[test]
 fn the_template_in_the_file_renders_the_recorded_prompts() {
     let vocabulary = llamita().vocabulary();
     let template = Template::compile(vocabulary.chat_template().expect("it has one")).expect("it is Jinja");

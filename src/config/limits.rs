@@ -5,6 +5,8 @@
 
 // ---- http: RFC 9112 -------------------------------------------------------------------------------------------
 
+/// Longest method: twice the longest of the ones that are registered (`UPDATEREDIRECTREF`, 17).
+pub const METHOD_BYTES: usize = 34;
 /// Longest request target. RFC 9112 section 3 asks for at least 8000 octets.
 pub const TARGET_BYTES: usize = 8 * 1024;
 /// Longest request head, from the method to the empty line.
@@ -24,6 +26,13 @@ const _: () = assert!(TARGET_BYTES < HEAD_BYTES && TRAILER_BYTES < HEAD_BYTES);
 
 /// Deepest nesting of arrays and objects in a request.
 pub const JSON_DEPTH_MAX: usize = 128;
+/// Most values and keys in a request, all levels together: each takes 24 bytes of tape, a body of `[1,1,1…` ten times
+/// its own size.
+pub const JSON_VALUES_MAX: usize = 4 * 1024 * 1024;
+/// Longest error text: what a client sent is repeated in it, and that may be megabytes.
+pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
+/// Things told to the log about the options of one request: a client may send any number of unknown ones.
+pub const OPTION_NOTICES_MAX: usize = 16;
 
 // ---- net ------------------------------------------------------------------------------------------------------
 
@@ -68,12 +77,26 @@ const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
 pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
 /// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
 pub const SEQUENCES_MAX: usize = 256;
+/// Sequence ids of a model with recurrent layers (Mamba and its hybrids): llama.cpp keeps a whole state for each id,
+/// 21 MiB in a model of 2.8B parameters, whether it is used or not.
+pub const RECURRENT_SEQUENCES_MAX: usize = 16;
+/// Cells of one KV pool: 256 sequences of 256k tokens. Keeps every count of cells inside llama.cpp's `int32_t`.
+pub const POOL_CELLS_MAX: u32 = 1 << 26;
+/// Longest line of llama.cpp's log that is put together from its pieces.
+pub const LOG_LINE_BYTES: usize = 16 * 1024;
 /// Requests that wait for admission, unless `OLLAMA_MAX_QUEUE` says otherwise.
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
 pub const PREFILL_CHUNK_TOKENS: usize = 512;
+/// Smallest context of a request (the behaviour page, section 2.8).
+pub const CONTEXT_MIN: usize = 4;
+/// Cells kept back at admission for each running sequence to grow into. Fewer: newcomers are thrown out again and computed
+/// twice; more: the pool stays emptier than it has to.
+pub const ADMISSION_RESERVE_CELLS: usize = 32;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
+/// Tokens of a prompt or an answer of `bench`.
+pub const BENCH_TOKENS_MAX: i64 = 1 << 20;
 /// Stop strings of one request, and the bytes of each.
 pub const STOPS_MAX: usize = 64;
 /// Longest stop string: text that may be its beginning is held back, so it bounds what a stream can lag.
@@ -81,10 +104,20 @@ pub const STOP_BYTES: usize = 1024;
 /// Most alternatives listed beside each token (the behaviour page, section 1.10).
 pub const TOP_LOGPROBS_MAX: u8 = 20;
 
+const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX <= i32::MAX as u32);
+
 // ---- model and store --------------------------------------------------------------------------------------------
 
 /// Longest manifest or config file that is read.
 pub const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Layers of one manifest: models made of safetensors have one for each tensor.
+pub const LAYERS_MAX: usize = 16 * 1024;
+/// Longest template, system, params or messages layer that is kept in memory with its model.
+pub const LAYER_TEXT_BYTES: u64 = 4 * 1024 * 1024;
+/// Manifests and folders that are looked at below the folder of manifests; what is beyond is left out, with a log line.
+pub const MANIFESTS_MAX: usize = 64 * 1024;
+/// A file that changed less than this long ago may change again without a new time stamp, so it is read again.
+pub const STAMP_SETTLE_MS: u64 = 2_000;
 /// Longest GGUF header: key-values and tensor table. Vocabularies of 256k tokens need about 10 MiB.
 pub const GGUF_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 /// Key-value pairs of a GGUF.
@@ -95,6 +128,12 @@ pub const GGUF_TENSORS_MAX: u64 = 256 * 1024;
 pub const GGUF_ARRAY_MAX: u64 = 16 * 1024 * 1024;
 /// Longest string in a GGUF header (chat templates have reached 100 KiB).
 pub const GGUF_STRING_BYTES: u64 = 8 * 1024 * 1024;
+/// Longest name of a key or a tensor in a GGUF (llama.cpp takes 63 bytes of a tensor's, and 64 KiB of a key's).
+pub const GGUF_NAME_BYTES: u64 = 64 * 1024;
+/// Largest `general.alignment`; 32 is the usual one.
+pub const GGUF_ALIGNMENT_MAX: u32 = 1024 * 1024;
+
+const _: () = assert!(GGUF_NAME_BYTES <= GGUF_STRING_BYTES && GGUF_STRING_BYTES <= GGUF_HEADER_BYTES);
 
 // ---- prompt ---------------------------------------------------------------------------------------------------
 

@@ -165,6 +165,8 @@ pub struct Completion {
     pub context: Vec<i32>,
     /// Whether the final event carries `context` (generate, not raw).
     pub reply_context: bool,
+    /// What the template is told about thinking; `None`: nothing.
+    pub enable_thinking: Option<bool>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the answer.
@@ -219,9 +221,26 @@ pub struct Sampling {
     pub seed: Option<u32>,
 }
 
+/// How an engine shall run: the environment's settings, resolved by the front.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    /// `OLLAMA_NUM_PARALLEL`: most running sequences of a model; 0: what memory holds.
+    pub parallel: u32,
+    /// `OLLAMA_MAX_LOADED_MODELS`; 0: what memory holds.
+    pub loaded_models: u32,
+    /// `OLLAMA_MAX_QUEUE`: requests that may wait for admission.
+    pub queue: u32,
+    /// `OLLAMA_CONTEXT_LENGTH`: context of a request that asks for none; 0: chosen by the device's memory.
+    pub context: u32,
+    /// `OLLAMA_KEEP_ALIVE`: how long a model stays when no request says so.
+    pub keep_alive: KeepAlive,
+}
+
 /// From the supervisor to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Control {
+    /// How to run. The first message, sent once.
+    Start(EngineSettings),
     /// Finish: running sequences end with an error, the process exits.
     Stop,
     /// What the engine holds, asked for by tests and metrics; answered by [`Event::Count`].

@@ -1,1 +1,18 @@
-//! model
+//! What a model is on disk, as values: names, digests, manifests, configurations and GGUF headers.
+//!
+//! Nothing here opens a file by itself: bytes or a reader come in, values that are known to be valid go out.
+
+pub mod capabilities;
+pub mod config;
+pub mod digest;
+pub mod gguf;
+pub mod json;
+pub mod manifest;
+pub mod message;
+pub mod name;
+
+pub use config::{Config, Details};
+pub use digest::Digest;
+pub use manifest::{Layer, Manifest};
+pub use message::Message;
+pub use name::Name;

@@ -1,0 +1,31 @@
+//! SIGTERM and SIGINT: the first drains the server, the second ends it at once.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::api::App;
+
+/// Exit status of a server that a second signal ended: 128 and SIGINT's number, as shells report it.
+const EXIT_AT_ONCE: i32 = 130;
+
+/// Watches for signals on a thread of its own.
+///
+/// # Errors
+/// When the handlers cannot be set.
+pub fn watch(app: Arc<App>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if app.stop() {
+                tracing::info!(signal, "stopping: running streams may end, a second signal ends at once");
+            } else {
+                std::process::exit(EXIT_AT_ONCE);
+            }
+        }
+    })?;
+    Ok(())
+}

@@ -17,6 +17,7 @@ use super::model::{Model, NoModel};
 use super::vocabulary::LlamaVocabulary;
 use crate::config::limits::{POOL_CELLS_MAX, RECURRENT_SEQUENCES_MAX, SEQUENCES_MAX};
 use crate::engine::backend::{Backend, Facts, LoadPlan};
+use crate::engine::loader;
 
 /// One load at a time: creating contexts in parallel on one model is unsound, and two loads would only compete for memory.
 static LOADING: Mutex<()> = Mutex::new(());
@@ -179,6 +180,20 @@ impl LlamaLoader {
         Model::load(&path, parameters, keep_going).map_err(|error| match error {
             NoModel::Stopped => LoadError::Stopped,
             NoModel::Refused => LoadError::Refused(String::new()),
+        })
+    }
+}
+
+impl loader::Loader for LlamaLoader {
+    fn load(
+        &self,
+        plan: &LoadPlan,
+        keep_going: &dyn Fn(f32) -> bool,
+    ) -> Result<Box<dyn Backend>, loader::LoadError> {
+        LlamaLoader::load(self, plan, keep_going).map_err(|error| match error {
+            LoadError::Stopped => loader::LoadError::Stopped,
+            LoadError::NoMemory { .. } => loader::LoadError::NoMemory,
+            other => loader::LoadError::Refused(other.to_string()),
         })
     }
 }

@@ -29,6 +29,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::config::env::{self, Settings};
+use crate::engine::openmp;
 
 /// Large language model runner.
 #[derive(Parser)]
@@ -70,6 +71,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if let Some(Command::Bench(_) | Command::Serve(serve::ServeArgs { engine: serve::EngineMode::Thread, .. })) =
+        &cli.command
+    {
+        // These decode in this very process, whose OpenMP has read its settings already.
+        openmp::start_again_with_patience();
+    }
     match dispatch(&cli, &Settings::from_env()) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe may leave when it has seen enough.

@@ -12,6 +12,7 @@ pub mod loader;
 pub mod mailbox;
 pub mod measure;
 pub mod models;
+pub mod openmp;
 pub mod prepare;
 pub mod process;
 pub mod scheduler;

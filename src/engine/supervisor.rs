@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::frames::{self, FrameError};
 use super::handover;
 use super::mailbox::{Mail, Mailbox};
+use super::openmp;
 use super::wire::{Control, Count, EngineSettings, Event, Loaded};
 use crate::stream::region::Region;
 
@@ -203,6 +204,7 @@ fn start(handle: &EngineHandle, mode: Mode, settings: &EngineSettings, main: Eng
             let program = std::env::current_exe()?;
             let child = Command::new(program)
                 .arg("engine")
+                .envs(openmp::patience())
                 .stdin(Stdio::from(std::os::fd::OwnedFd::from(far_control)))
                 .stdout(Stdio::null())
                 .spawn()?;

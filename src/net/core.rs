@@ -16,7 +16,6 @@ use slab::Slab;
 
 use super::bell::Bell;
 use super::cell::{ConnCell, Phase};
-use super::driver::Driver;
 use super::replies::{Replies, Reply};
 use crate::api::App;
 use crate::config::limits::{CONNECTIONS_PER_CORE_MAX, SWEEP_MS};
@@ -49,8 +48,6 @@ impl CoreCounts {
 pub struct Core {
     /// What handlers need.
     pub app: Arc<App>,
-    /// How this core waits.
-    pub driver: Driver,
     index: usize,
     replies: RefCell<Replies>,
     connections: RefCell<Slab<Rc<ConnCell>>>,
@@ -121,10 +118,9 @@ impl Outgoing {
 
 impl Core {
     /// A core without connections that has not heard of an engine yet.
-    pub fn new(app: Arc<App>, driver: Driver, index: usize, mailbox: Arc<Mailbox>, counts: Arc<CoreCounts>) -> Rc<Core> {
+    pub fn new(app: Arc<App>, index: usize, mailbox: Arc<Mailbox>, counts: Arc<CoreCounts>) -> Rc<Core> {
         Rc::new(Core {
             app,
-            driver,
             index,
             replies: RefCell::default(),
             connections: RefCell::default(),

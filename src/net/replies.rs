@@ -118,14 +118,4 @@ impl Replies {
             reply.cell.wake();
         }
     }
-
-    /// How many are open.
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Whether none is open.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
 }

@@ -35,7 +35,7 @@ struct CoreBack {
 }
 
 impl Outbox {
-    /// The engine's side of a region in which nothing was sent yet; one wake per core, in their order.
+    /// The engine's side of a new region; made once. One wake per core, in their order.
     ///
     /// # Panics
     /// When there are not as many wakes as cores.

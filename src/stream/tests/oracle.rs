@@ -156,7 +156,7 @@ fn a_starved_engine_is_told_once_each_time_it_asks() {
     slots.pop();
     slots.pop();
     assert_eq!(told.get(), 1);
-    rig.out.mark_starved(0);
+    assert_eq!(rig.out.mark_starved(0), 3);
     slots.pop();
     assert_eq!(told.get(), 2);
 }

@@ -1,6 +1,6 @@
 //! Both sides of a region in one process, and what the tests of this room do with them.
 //!
-//! Under AddressSanitizer, in a target folder of its own: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
+//! Under the address sanitizer, in a target folder of its own: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
 //! cargo test --release --no-default-features --target x86_64-unknown-linux-gnu --lib stream`.
 
 mod events;

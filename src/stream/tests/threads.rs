@@ -29,7 +29,7 @@ fn wait(eventfd: &Eventfd) {
 fn engine(mut out: Outbox, slots_came_back: &Eventfd) -> u64 {
     let (mut next, mut sleeps) = (0, 0);
     while next < MESSAGES {
-        for _ in 0..1 + next % 97 {
+        for _ in 0..=next % 97 {
             let Some(mut slot) = out.slot(0) else { break };
             slot.payload()[..8].copy_from_slice(&next.to_le_bytes());
             slot.commit(super::head(next, 8));

@@ -65,6 +65,9 @@ pub const SLOTS_PER_CORE: usize = 4096;
 pub const SLOTS_PER_STREAM_MAX: usize = 32;
 /// A slow client's spill: past half of it its sequence pauses, past all of it the stream is cancelled.
 pub const SPILL_BYTES: usize = 256 * 1024;
+/// Text and log probabilities of a reply that is not streamed collect in the engine: past this it ends with an error.
+/// With 20 alternatives beside each token that is some 75,000 tokens; without any, more than a context holds.
+pub const WHOLE_REPLY_BYTES: usize = 128 * 1024 * 1024;
 /// Streams of one core that are under way at once.
 pub const STREAMS_PER_CORE_MAX: usize = CONNECTIONS_PER_CORE_MAX;
 

@@ -16,6 +16,8 @@ use crate::config::limits::SLOTS_PER_CORE;
 pub struct Outbox {
     cores: Vec<CoreBack>,
     clock: Clock,
+    /// Time of the events since the last flush: the clock is read once a step, not once a token.
+    stamp: Option<Stamp>,
 }
 
 #[derive(Debug)]
@@ -35,14 +37,14 @@ struct CoreBack {
 }
 
 impl Outbox {
-    /// The engine's side of a region in which nothing was sent yet; one wake per core, in their order.
+    /// The engine's side of a new region; made once. One wake per core, in their order.
     ///
     /// # Panics
     /// When there are not as many wakes as cores.
     pub fn new(region: &Arc<Region>, wakes: Vec<Eventfd>) -> Self {
         assert_eq!(wakes.len(), region.cores(), "a region needs one wake per core");
         let cores = wakes.into_iter().enumerate().map(|(core, wake)| CoreBack::new(region, core, wake));
-        Self { cores: cores.collect(), clock: Clock::default() }
+        Self { cores: cores.collect(), clock: Clock::default(), stamp: None }
     }
 
     /// Slots of a core that may be written now. 0 for good after a violation.
@@ -62,8 +64,9 @@ impl Outbox {
         Some(SlotMut { back, number, committed: false })
     }
 
-    /// Wakes each core for which slots were committed since the last call: one system call for each.
+    /// Ends a step: wakes each core for which slots were committed since the last call, one system call for each.
     pub fn flush(&mut self) {
+        self.stamp = None;
         for back in &mut self.cores {
             if std::mem::take(&mut back.unannounced) {
                 back.wake.write();
@@ -73,6 +76,7 @@ impl Outbox {
 
     /// Asks the core to send `ToEngine::Wake` with the next slot that it frees, and looks at the ring once more:
     /// returns the slots that may be written after all. The engine may wait only when that is 0.
+    #[must_use = "a slot that came back before the flag was raised wakes nobody"]
     pub fn mark_starved(&mut self, core: usize) -> usize {
         starved::raise(self.cores[core].free.cells().starved());
         self.free_slots(core)
@@ -91,11 +95,13 @@ impl Outbox {
         self.cores.len()
     }
 
-    /// The time as frames write it.
+    /// The time of this step as frames write it.
     pub(super) fn stamp(&mut self) -> Stamp {
-        // A clock before 1970 is a clock that was never set.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.clock.stamp(since)
+        *self.stamp.get_or_insert_with(|| {
+            // A clock before 1970 is a clock that was never set.
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.clock.stamp(since)
+        })
     }
 }
 

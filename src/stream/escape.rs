@@ -107,6 +107,8 @@ fn sequence(rest: &[u8]) -> (Option<Sequence>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -130,7 +132,7 @@ mod tests {
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
                 '\0'..'\u{20}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                    out.push_str(&format!("\\u{:04x}", character as u32));
+                    write!(out, "\\u{:04x}", character as u32).unwrap();
                 }
                 other => out.push(other),
             }

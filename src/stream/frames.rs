@@ -9,6 +9,7 @@ use super::escape::put_escaped;
 use super::events::{Events, put_error, put_logprobs};
 use super::json::{Fixed, Sink};
 use super::slot::{PAYLOAD_BYTES, SlotHead};
+use crate::config::limits::WHOLE_REPLY_BYTES;
 use crate::engine::wire::{Framing, ReplyFormat, StreamKey};
 
 /// A token and its log probability.
@@ -97,7 +98,8 @@ impl ReplyWriter {
     }
 
     /// A piece of the answer. Without a free slot its event waits here: look at [`ReplyWriter::is_drained`] before
-    /// decoding further for this reply, then no more than one step's events ever wait.
+    /// decoding further for this reply, then no more than one step's events ever wait. A whole reply that grows past
+    /// [`WHOLE_REPLY_BYTES`] ends with an error: look at [`ReplyWriter::ended`] too.
     pub fn token(&mut self, out: &mut Outbox, text: &str, logprobs: &[Logprob]) {
         if self.ended {
             return;
@@ -106,6 +108,9 @@ impl ReplyWriter {
             put_escaped(&mut self.text, text);
             let is_first = self.logprobs.is_empty();
             put_logprobs(&mut self.logprobs, logprobs, is_first);
+            if self.text.len() + self.logprobs.len() > WHOLE_REPLY_BYTES {
+                self.error(out, 500, "the answer is too long to be sent in one piece; ask for a stream");
+            }
             return;
         }
         if self.pending.is_empty() && self.token_in_place(out, text, logprobs) {
@@ -201,6 +206,11 @@ impl ReplyWriter {
         self.pending.is_empty()
     }
 
+    /// Whether the reply has its end, on its way or waiting for slots.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether a slot of this reply has gone out: its status is fixed then.
     pub fn started(&self) -> bool {
         self.started
@@ -265,5 +275,5 @@ fn put_hex(digits: &mut [u8], mut number: usize) {
         *digit = b"0123456789abcdef"[number & 15];
         number >>= 4;
     }
-    debug_assert_eq!(number, 0);
+    assert_eq!(number, 0, "a chunk's size has more digits than were left for it");
 }

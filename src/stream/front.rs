@@ -50,7 +50,7 @@ pub struct Counters {
 }
 
 impl CoreFront {
-    /// The front's side of one core of a region in which nothing was sent yet.
+    /// The front's side of one core of a new region; made once. What the engine has sent already is drained too.
     ///
     /// # Panics
     /// When the region does not serve that core.

@@ -79,8 +79,8 @@ pub(super) fn put_f64(sink: &mut impl Sink, number: f64) {
     let exponent = number != 0.0 && !(1e-6..1e21).contains(&number.abs());
     let written = if exponent { write!(rest, "{number:e}") } else { write!(rest, "{number}") };
     debug_assert!(written.is_ok());
-    let len = 64 - rest.len();
-    let text = &text[..len];
+    let left = rest.len();
+    let text = &text[..text.len() - left];
     match text.iter().position(|&byte| byte == b'e') {
         Some(at) if text.get(at + 1) != Some(&b'-') => {
             sink.put(&text[..=at]);
@@ -93,6 +93,8 @@ pub(super) fn put_f64(sink: &mut impl Sink, number: f64) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn text(write: impl Fn(&mut Vec<u8>)) -> String {
@@ -132,6 +134,17 @@ mod tests {
         ];
         for (number, expected) in table {
             assert_eq!(text(|out| put_f64(out, number)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn floats_read_back_as_they_were(bits: u32) {
+            let number = f64::from(f32::from_bits(bits));
+            let written = text(|out| put_f64(out, number));
+            let back: f64 = written.parse().unwrap();
+            let expected = if number.is_nan() { 0.0 } else { number.clamp(-f64::from(f32::MAX), f64::from(f32::MAX)) };
+            prop_assert_eq!(back.to_bits(), expected.to_bits());
         }
     }
 

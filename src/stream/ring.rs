@@ -54,9 +54,13 @@ pub(super) struct Producer<C> {
 }
 
 impl<C: Cells> Producer<C> {
-    /// Of a ring in which nothing was written yet.
+    /// Of a new ring, whose words are all 0.
     pub(super) fn new(cells: C) -> Self {
-        let tail = cells.tail().load(Ordering::Relaxed);
+        Self::starting_at(cells, 0)
+    }
+
+    /// Of a ring whose first entry is to have this position.
+    pub(super) fn starting_at(cells: C, tail: u32) -> Self {
         Self { cells, tail }
     }
 
@@ -83,10 +87,14 @@ pub(super) struct Consumer<C> {
 }
 
 impl<C: Cells> Consumer<C> {
-    /// Of a ring in which nothing was written yet.
+    /// Of a new ring. What the other side has written since then is read too.
     pub(super) fn new(cells: C) -> Self {
-        let start = cells.tail().load(Ordering::Relaxed);
-        let cursor = Cursor::new(cells.capacity(), start);
+        Self::starting_at(cells, 0)
+    }
+
+    /// Of a ring whose first entry has this position.
+    pub(super) fn starting_at(cells: C, head: u32) -> Self {
+        let cursor = Cursor::new(cells.capacity(), head);
         Self { cells, cursor }
     }
 

@@ -82,8 +82,7 @@ fn each_lie_of_a_front_has_its_name() {
         rig.write(layout::FREE_CELLS, number);
         rig.write(layout::FREE_TAIL, 1);
     };
-    type Lie<'a> = &'a dyn Fn(&Rig);
-    let table: [(Lie, Violation); 4] = [
+    let table: [(&dyn Fn(&Rig), Violation); 4] = [
         (&|rig| free(rig, 4096), Violation::Number(4096)),
         (&|rig| free(rig, u32::MAX), Violation::Number(u32::MAX)),
         (&|rig| free(rig, 17), Violation::Twice(17)), // it was never sent

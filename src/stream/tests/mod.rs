@@ -1,4 +1,7 @@
 //! Both sides of a region in one process, and what the tests of this room do with them.
+//!
+//! Under the address sanitizer, in a target folder of its own: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
+//! cargo test --release --no-default-features --target x86_64-unknown-linux-gnu --lib stream`.
 
 mod events;
 mod hostile;
@@ -8,6 +11,7 @@ mod oracle;
 mod regions;
 mod replies;
 mod sending;
+mod threads;
 
 use std::sync::Arc;
 

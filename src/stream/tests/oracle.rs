@@ -35,9 +35,10 @@ proptest! {
     /// `Some`: push that value if there is room; `None`: pop.
     #[test]
     fn a_ring_is_a_queue(ops in prop::collection::vec(any::<Option<u32>>(), 0..200), before_wrap in 0_u32..8) {
-        let tail = AtomicU32::new(u32::MAX - before_wrap);
-        let words = Rc::new(Words { tail, cells: Default::default() });
-        let (mut producer, mut consumer) = (Producer::new(Rc::clone(&words)), Consumer::new(words));
+        let start = u32::MAX - before_wrap;
+        let words = Rc::new(Words { tail: AtomicU32::new(start), cells: Default::default() });
+        let mut producer = Producer::starting_at(Rc::clone(&words), start);
+        let mut consumer = Consumer::starting_at(words, start);
         let mut oracle = VecDeque::new();
         for op in ops {
             match op {
@@ -155,7 +156,7 @@ fn a_starved_engine_is_told_once_each_time_it_asks() {
     slots.pop();
     slots.pop();
     assert_eq!(told.get(), 1);
-    rig.out.mark_starved(0);
+    assert_eq!(rig.out.mark_starved(0), 3);
     slots.pop();
     assert_eq!(told.get(), 2);
 }

@@ -7,6 +7,7 @@ use super::super::frames::{Final, ReplyWriter};
 use super::super::front::Slot;
 use super::super::slot::{PAYLOAD_BYTES, SlotHead};
 use super::Rig;
+use crate::config::limits::WHOLE_REPLY_BYTES;
 use crate::engine::wire::{Dialect, Framing, ReplyFormat};
 
 fn writer(framing: Framing) -> ReplyWriter {
@@ -39,8 +40,9 @@ fn events(framing: Framing, bytes: &[u8]) -> Vec<String> {
     lines
         .iter()
         .map(|line| {
-            assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
-            let mut value: Value = serde_json::from_slice(line.strip_suffix(b"\n").unwrap()).unwrap();
+            let line = line.strip_suffix(b"\n").unwrap();
+            assert!(!line.contains(&b'\n'));
+            let mut value: Value = serde_json::from_slice(line).unwrap();
             if let Some(time) = value.get_mut("created_at") {
                 time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
                 *time = json!("T");
@@ -210,6 +212,22 @@ fn an_error_after_that_is_one_more_event() {
         check_heads(&heads, framing, 200, &bytes);
         assert_eq!(events(framing, &bytes), [token_event("Hi"), r#"{"error":"gone"}"#.to_owned()]);
     }
+}
+
+#[test]
+fn a_whole_reply_has_a_bound() {
+    let mut rig = Rig::new();
+    let mut writer = writer(Framing::Whole);
+    let piece = "x".repeat(WHOLE_REPLY_BYTES / 4);
+    for _ in 0..4 {
+        writer.token(&mut rig.out, &piece, &[]);
+    }
+    assert!(!writer.ended());
+    writer.token(&mut rig.out, "x", &[]);
+    assert!(writer.ended());
+    let (heads, bytes) = rig.reply(7);
+    check_heads(&heads, Framing::Whole, 500, &bytes);
+    assert!(bytes.starts_with(br#"{"error":"#));
 }
 
 /// What a random reply does between its events.

@@ -136,6 +136,7 @@ def chat(binary, environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    signal.signal(signal.SIGALRM, lambda *_: die(f"no whole answer within {ANSWER_SECONDS} seconds"))
     signal.alarm(ANSWER_SECONDS)
     while piece := os.read(run.stdout.fileno(), 4096):
         first = first or time.monotonic() - began
@@ -155,6 +156,7 @@ def main():
     parser.add_argument("--folder", required=True, type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    options.folder = options.folder.resolve()
     binary = str(Path(options.binary).resolve())
 
     gguf = fetch(options.folder)

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::json;
+use super::ollama::error::ApiError;
+use super::Outcome;
 
 /// Content type of JSON answers, as Ollama writes it.
 pub const JSON: &str = "application/json; charset=utf-8";
@@ -14,6 +16,15 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 pub const PLAIN: &str = "text/plain";
 /// Content type of streams of JSON lines.
 pub const NDJSON: &str = "application/x-ndjson";
+
+/// The body of an error (the behaviour page, section 0.5).
+pub fn error_body(message: &str) -> Vec<u8> {
+    let mut body = b"{\"error\":".to_vec();
+    // A string can always be written.
+    let _ = json::append(&mut body, message);
+    body.push(b'}');
+    body
+}
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +42,11 @@ pub struct Answer {
 impl Answer {
     /// 200 with a JSON value.
     pub fn json<T: serde::Serialize>(value: &T) -> Answer {
-        Answer::with(200, Some(JSON), json::to_vec(value))
+        match json::to_vec(value) {
+            Ok(body) => Answer::with(200, Some(JSON), body),
+            // Only a map whose keys are no strings could do this, and no answer has one.
+            Err(error) => Answer::error(500, &error.to_string()),
+        }
     }
 
     /// Plain text.
@@ -51,7 +66,7 @@ impl Answer {
 
     /// An error in Ollama's shape, `{"error":"…"}` (the behaviour page, section 0.5).
     pub fn error(status: u16, message: &str) -> Answer {
-        Answer::with(status, Some(JSON), json::error_body(message))
+        Answer::with(status, Some(JSON), error_body(message))
     }
 
     /// 503: try again in a moment.
@@ -76,5 +91,17 @@ impl Answer {
     /// Lines of JSON that are all there already.
     pub fn lines(body: Vec<u8>) -> Answer {
         Answer::with(200, Some(NDJSON), body)
+    }
+}
+
+impl From<ApiError> for Answer {
+    fn from(error: ApiError) -> Answer {
+        if error.status == 503 { Answer::busy(&error.message) } else { Answer::error(error.status, &error.message) }
+    }
+}
+
+impl From<ApiError> for Outcome {
+    fn from(error: ApiError) -> Outcome {
+        Outcome::Answer(error.into())
     }
 }

@@ -20,7 +20,6 @@ pub use self::gate::{Fields, Gate};
 pub use self::route::route;
 pub use self::upload::Upload;
 use crate::config::env::Settings;
-use crate::config::limits::DRAIN_MS;
 use crate::engine::supervisor::EngineHandle;
 use crate::engine::clock;
 use crate::engine::wire::{Framing, Submit};
@@ -40,14 +39,16 @@ pub struct App {
     pub gate: Gate,
     /// Counts of each network core.
     pub core_counts: Vec<Arc<CoreCounts>>,
+    /// Whether the routes for measurements are served.
+    pub diagnostics: bool,
     stopping: AtomicBool,
 }
 
 impl App {
     /// Puts the parts together, for `cores` network cores.
-    pub fn new(store: Arc<Store>, engine: Arc<EngineHandle>, settings: Settings, gate: Gate, cores: usize) -> App {
+    pub fn new(store: Arc<Store>, engine: Arc<EngineHandle>, settings: Settings, gate: Gate, cores: usize, diagnostics: bool) -> App {
         let core_counts = (0..cores).map(|_| Arc::default()).collect();
-        App { store, engine, settings, gate, core_counts, stopping: AtomicBool::new(false) }
+        App { store, engine, settings, gate, core_counts, diagnostics, stopping: AtomicBool::new(false) }
     }
 
     /// Asks the server to stop. `false` when it was asked before.
@@ -62,12 +63,11 @@ impl App {
 
     /// How long running streams may go on after that.
     pub fn drain_time(&self) -> Duration {
-        Duration::from_millis(DRAIN_MS)
+        Duration::from_millis(self.settings.timeouts.drain_ms)
     }
 }
 
 /// What a request's body is for.
-#[derive(PartialEq, Eq)]
 pub enum BodyPlan {
     /// Nothing: read and dropped.
     Ignore,

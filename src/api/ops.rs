@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::json::Request;
+use super::ollama::error::ApiError;
 use super::{Answer, App, Call, Outcome, json};
 use crate::engine::wire::{Details, Dialect, LoadOptions, ModelRef, ReplyFormat, Submit, Synthetic, Work};
 
@@ -18,7 +19,7 @@ pub fn engine_count(app: Arc<App>) -> Outcome {
         let Some(count) = app.engine.count(COUNT_WITHIN) else {
             return Outcome::Answer(Answer::busy("the engine is not up"));
         };
-        let cores: Vec<_> = app.core_counts.iter().map(|core| core.read()).collect();
+        let cores: Vec<_> = app.core_counts.iter().map(|core| core.as_json()).collect();
         Outcome::Answer(Answer::json(&serde_json::json!({
             "running": count.running,
             "waiting": count.waiting,
@@ -48,7 +49,7 @@ impl Request for StreamRequest {
 pub fn synthetic_stream(mut body: Vec<u8>, call: Call) -> Outcome {
     let request: StreamRequest = match json::decode(&mut body) {
         Ok(request) => request,
-        Err(error) => return Outcome::Answer(Answer::error(error.status(), &error.to_string())),
+        Err(error) => return Outcome::Answer(ApiError::from(error).into()),
     };
     Outcome::Engine(Box::new(Submit {
         stream: 0,

@@ -80,6 +80,15 @@ pub enum CliError {
         /// The command as written.
         command: String,
     },
+    /// The server could not start, or ended because it had to.
+    #[error(transparent)]
+    Serve(#[from] crate::cli::serve::StartError),
+    /// The engine's process could not start.
+    #[error("the engine: {0}")]
+    Engine(#[source] io::Error),
+    /// `bench` could not measure.
+    #[error("{0}")]
+    Bench(String),
     /// A command that this build cannot run.
     #[error("{0} is not part of this build")]
     NotInBuild(&'static str),

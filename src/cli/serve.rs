@@ -1,10 +1,27 @@
-//! `serve`: the server itself.
+//! `serve`: puts the server together and runs it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
 
 use clap::{Args, ValueEnum};
+use tracing::level_filters::LevelFilter;
 
+use crate::api::{App, Gate};
 use crate::cli::error::CliError;
-use crate::config::env::Settings;
+use crate::config::env::{LogLevel, Settings};
+use crate::config::host::Host;
 use crate::config::limits;
+use crate::engine::mailbox::Mailbox;
+use crate::engine::supervisor::{self, EngineHandle, Mode};
+use crate::engine::wire::EngineSettings;
+use crate::net::driver::{self, Driver};
+use crate::net::listen::{self, Address, Bound};
+use crate::net::{self, ServeError};
+use crate::store::Store;
+use crate::stream::wake::Eventfd;
 
 /// Flags of `serve`. What `OLLAMA_*` says comes from the environment.
 #[derive(Debug, Args)]
@@ -15,6 +32,12 @@ pub struct ServeArgs {
     /// Network cores [default: 1 below 8 CPUs, otherwise up to 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=limits::CORES_MAX as i64))]
     pub cores: Option<u16>,
+    /// How the network cores wait for the kernel
+    #[arg(long, value_enum, default_value_t = DriverChoice::Auto)]
+    pub driver: DriverChoice,
+    /// Serve /debug routes: what the engine holds, and streams without a model
+    #[arg(long, hide = true)]
+    pub diagnostics: bool,
 }
 
 /// Where the inference thread lives.
@@ -26,10 +49,151 @@ pub enum EngineMode {
     Child,
 }
 
+/// Which driver to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DriverChoice {
+    /// `io_uring` where it is allowed, else epoll.
+    Auto,
+    /// `io_uring`, or fail.
+    #[value(name = "io_uring")]
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// Why the server could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `OLLAMA_HOST` names no address.
+    #[error("{host} is no address to listen on: {source}")]
+    Address {
+        /// What it says.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// `--driver io_uring` where there is none.
+    #[error("io_uring cannot be used here: {0}")]
+    NoRing(io::Error),
+    /// `OLLAMA_ORIGINS` cannot be used.
+    #[error(transparent)]
+    Origins(#[from] crate::http::origin::OriginError),
+    /// The model store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// Listening or serving failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The supervisor could not be started.
+    #[error("start the engine's supervisor: {0}")]
+    Supervisor(io::Error),
+}
+
 /// Serves until it is told to stop.
 ///
 /// # Errors
 /// When the server cannot start.
-pub fn run(_args: &ServeArgs, _settings: &Settings) -> Result<(), CliError> {
-    Err(CliError::NotInBuild("serve"))
+pub fn run(args: &ServeArgs, settings: &Settings) -> Result<(), CliError> {
+    start_log(settings.log_level);
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(serve(args, settings)?)
+}
+
+/// Sends the log to stderr. The engine's process does the same.
+pub fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).init();
+}
+
+fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
+    let driver = choose_driver(args.driver)?;
+    let address = address(&settings.host)?;
+    let cores = args.cores.map_or_else(default_cores, usize::from);
+    let cores = if matches!(address, Address::Unix(_)) { 1 } else { cores };
+    let bound = listen::bind(&address, cores).map_err(ServeError::from)?;
+    let gate = Gate::new(&settings.origins.join(","), on_loopback(&bound))?;
+    let store = Arc::new(Store::open(&settings.models)?);
+
+    let mailboxes = mailboxes(cores).map_err(StartError::Supervisor)?;
+    let engine = EngineHandle::new(mailboxes.clone());
+    let mode = match args.engine {
+        EngineMode::Child => Mode::Child,
+        EngineMode::Thread => Mode::Thread,
+    };
+    let supervisor = supervisor::supervise(engine.clone(), mode, engine_settings(settings), engine_main)
+        .map_err(StartError::Supervisor)?;
+    for Bound { address, .. } in bound.iter().take(1) {
+        tracing::info!(%driver, cores, version = env!("CARGO_PKG_VERSION"), "listening on {address}");
+    }
+    let app = Arc::new(App::new(store, engine.clone(), settings.clone(), gate, cores, args.diagnostics));
+    let served = net::serve(&app, driver, bound, &mailboxes);
+    engine.stop();
+    let _ = supervisor.join();
+    tracing::info!("stopped");
+    Ok(served?)
+}
+
+fn engine_main(control: UnixStream) -> io::Result<()> {
+    crate::engine::process::run(&control)
+}
+
+fn choose_driver(choice: DriverChoice) -> Result<Driver, StartError> {
+    if choice == DriverChoice::Epoll {
+        return Ok(Driver::Epoll);
+    }
+    match driver::probe() {
+        (driver, None) => Ok(driver),
+        (_, Some(error)) if choice == DriverChoice::IoUring => Err(StartError::NoRing(error)),
+        (driver, Some(error)) => {
+            tracing::warn!(%error, "io_uring cannot be used here: epoll serves instead");
+            Ok(driver)
+        }
+    }
+}
+
+fn default_cores() -> usize {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    if cpus < 8 { 1 } else { (cpus / 4).min(4) }
+}
+
+fn mailboxes(cores: usize) -> io::Result<Vec<Arc<Mailbox>>> {
+    (0..cores).map(|_| Ok(Arc::new(Mailbox::new(Eventfd::new()?)))).collect()
+}
+
+/// Where to listen. A name may stand for several addresses: the first IPv4 one is taken, as Go does.
+fn address(host: &Host) -> Result<Address, StartError> {
+    let tcp = match host {
+        Host::Unix(path) => return Ok(Address::Unix(path.clone())),
+        Host::Tcp(tcp) => tcp,
+    };
+    let fail = |source| StartError::Address { host: tcp.host.clone(), source };
+    if tcp.host.is_empty() {
+        return Ok(Address::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, tcp.port))));
+    }
+    let name = tcp.host.trim_start_matches('[').trim_end_matches(']');
+    let found: Vec<SocketAddr> = (name, tcp.port).to_socket_addrs().map_err(fail)?.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
+    let nothing = || fail(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    first.copied().map(Address::Tcp).ok_or_else(nothing)
+}
+
+/// Whether only this machine can reach the server, which turns the host check on.
+fn on_loopback(bound: &[Bound]) -> bool {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    bound.iter().all(|bound| matches!(bound.address, Address::Tcp(address) if is_loopback(address.ip())))
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let count = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    EngineSettings {
+        parallel: count(settings.num_parallel),
+        loaded_models: count(settings.max_loaded_models),
+        queue: u32::try_from(settings.max_queue).unwrap_or(u32::MAX),
+        context: settings.context_length.unwrap_or(0),
+        keep_alive: settings.keep_alive,
+    }
 }

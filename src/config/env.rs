@@ -37,6 +37,13 @@ pub const OLLAMA_DEBUG: &str = "OLLAMA_DEBUG";
 /// Keep blobs that no manifest names when the server starts. Default false.
 pub const OLLAMA_NOPRUNE: &str = "OLLAMA_NOPRUNE";
 
+/// How long a request may stand still before it gets 408. Default 30s.
+pub const LLAMERO_READ_TIMEOUT: &str = "LLAMERO_READ_TIMEOUT";
+/// How long a client may take no bytes while there are some for it. Default 30s.
+pub const LLAMERO_WRITE_TIMEOUT: &str = "LLAMERO_WRITE_TIMEOUT";
+/// How long running streams may go on after SIGTERM. Default 30s.
+pub const LLAMERO_DRAIN_TIMEOUT: &str = "LLAMERO_DRAIN_TIMEOUT";
+
 /// The variables with a word each, as the help of the command line lists them.
 pub const HELP: &[(&str, &str)] = &[
     (OLLAMA_HOST, "where the server listens and clients connect (default 127.0.0.1:11434)"),
@@ -52,6 +59,9 @@ pub const HELP: &[(&str, &str)] = &[
     (OLLAMA_ORIGINS, "origins allowed besides the built-in ones, separated by commas"),
     (OLLAMA_DEBUG, "1: log more, 2: log everything"),
     (OLLAMA_NOPRUNE, "keep unused blobs when the server starts"),
+    (LLAMERO_READ_TIMEOUT, "how long a request may stand still (default 30s)"),
+    (LLAMERO_WRITE_TIMEOUT, "how long a client may take no bytes (default 30s)"),
+    (LLAMERO_DRAIN_TIMEOUT, "how long streams may go on after SIGTERM (default 30s)"),
 ];
 
 /// `OLLAMA_KEEP_ALIVE` and `OLLAMA_LOAD_TIMEOUT` unless they are set.
@@ -97,8 +107,27 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// [`OLLAMA_NOPRUNE`].
     pub no_prune: bool,
+    /// How long anything on a connection may stand still.
+    pub timeouts: Timeouts,
     /// A sentence for each value that made no sense and was replaced.
     pub warnings: Vec<String>,
+}
+
+/// Deadlines of connections, in milliseconds, at least [`limits::SWEEP_MS`] each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// [`LLAMERO_READ_TIMEOUT`].
+    pub read_ms: u64,
+    /// [`LLAMERO_WRITE_TIMEOUT`].
+    pub write_ms: u64,
+    /// [`LLAMERO_DRAIN_TIMEOUT`].
+    pub drain_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { read_ms: limits::READ_STALL_MS, write_ms: limits::WRITE_STALL_MS, drain_ms: limits::DRAIN_MS }
+    }
 }
 
 impl Settings {
@@ -114,11 +143,11 @@ impl Settings {
         Self {
             host: Host::parse_noting(&host_text, &mut env.warnings),
             models: env.models(),
-            keep_alive: match env.duration_ns(OLLAMA_KEEP_ALIVE) {
+            keep_alive: match env.duration_ns(OLLAMA_KEEP_ALIVE, FIVE_MINUTES_NS) {
                 ..0 => KeepAlive::Forever,
                 ns => KeepAlive::For(ns as u64),
             },
-            load_timeout: match env.duration_ns(OLLAMA_LOAD_TIMEOUT) {
+            load_timeout: match env.duration_ns(OLLAMA_LOAD_TIMEOUT, FIVE_MINUTES_NS) {
                 ..=0 => None,
                 ns => Some(Duration::from_nanos(ns as u64)),
             },
@@ -136,6 +165,11 @@ impl Settings {
                 .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect()),
             log_level: env.log_level(),
             no_prune: env.flag(OLLAMA_NOPRUNE).unwrap_or(false),
+            timeouts: Timeouts {
+                read_ms: env.milliseconds(LLAMERO_READ_TIMEOUT, limits::READ_STALL_MS),
+                write_ms: env.milliseconds(LLAMERO_WRITE_TIMEOUT, limits::WRITE_STALL_MS),
+                drain_ms: env.milliseconds(LLAMERO_DRAIN_TIMEOUT, limits::DRAIN_MS),
+            },
             warnings: env.warnings,
         }
     }
@@ -180,14 +214,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Some(usize::try_from(number).unwrap_or(most).min(most))
     }
 
-    /// A duration or whole seconds; other text is told, and five minutes serve.
-    fn duration_ns(&mut self, name: &str) -> i64 {
-        let Some(text) = self.text(name) else { return FIVE_MINUTES_NS };
+    /// A duration or whole seconds; other text is told, and the default serves.
+    fn duration_ns(&mut self, name: &str, default_ns: i64) -> i64 {
+        let Some(text) = self.text(name) else { return default_ns };
         let seconds = text.parse::<i64>().map(|seconds| seconds.saturating_mul(1_000_000_000));
         seconds.or_else(|_| duration::parse(&text)).unwrap_or_else(|error| {
-            self.warnings.push(format!("{name}: {error}, using 5m"));
-            FIVE_MINUTES_NS
+            self.warnings.push(format!("{name}: {error}, using {}s", default_ns / 1_000_000_000));
+            default_ns
         })
+    }
+
+    /// A duration of at least a sweep.
+    fn milliseconds(&mut self, name: &str, default_ms: u64) -> u64 {
+        let ns = self.duration_ns(name, default_ms.saturating_mul(1_000_000) as i64);
+        (ns.max(0) as u64 / 1_000_000).max(limits::SWEEP_MS)
     }
 
     /// A number is a level; otherwise it is a switch.
@@ -233,6 +273,7 @@ mod tests {
             origins: Vec::new(),
             log_level: LogLevel::Info,
             no_prune: false,
+            timeouts: Timeouts::default(),
             warnings: Vec::new(),
         };
         assert_eq!(settings, want);

@@ -26,6 +26,9 @@ const _: () = assert!(TARGET_BYTES < HEAD_BYTES && TRAILER_BYTES < HEAD_BYTES);
 
 /// Deepest nesting of arrays and objects in a request.
 pub const JSON_DEPTH_MAX: usize = 128;
+/// Most values and keys in a request, all levels together: each takes 24 bytes of tape, a body of `[1,1,1…` ten times
+/// its own size.
+pub const JSON_VALUES_MAX: usize = 4 * 1024 * 1024;
 /// Longest error text: what a client sent is repeated in it, and that may be megabytes.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
 /// Things told to the log about the options of one request: a client may send any number of unknown ones.
@@ -74,6 +77,13 @@ const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
 pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
 /// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
 pub const SEQUENCES_MAX: usize = 256;
+/// Sequence ids of a model with recurrent layers (Mamba and its hybrids): llama.cpp keeps a whole state for each id,
+/// 21 MiB in a model of 2.8B parameters, whether it is used or not.
+pub const RECURRENT_SEQUENCES_MAX: usize = 16;
+/// Cells of one KV pool: 256 sequences of 256k tokens. Keeps every count of cells inside llama.cpp's `int32_t`.
+pub const POOL_CELLS_MAX: u32 = 1 << 26;
+/// Longest line of llama.cpp's log that is put together from its pieces.
+pub const LOG_LINE_BYTES: usize = 16 * 1024;
 /// Requests that wait for admission, unless `OLLAMA_MAX_QUEUE` says otherwise.
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
@@ -93,12 +103,21 @@ pub const INBOX_MAX: usize = 1024;
 pub const EVENTS_MAX: usize = 256;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
+/// Cells of a model's KV pool when nothing says otherwise: sixteen streams of a thousand tokens. More cells cost memory
+/// and the time to clear it at load; fewer make requests wait.
+pub const POOL_CELLS_DEFAULT: u32 = 16 * 1024;
+/// Compiled chat templates that are kept, the least recently used out first.
+pub const TEMPLATES_MAX: usize = 64;
+/// Tokens of a prompt or an answer of `bench`.
+pub const BENCH_TOKENS_MAX: i64 = 1 << 20;
 /// Stop strings of one request, and the bytes of each.
 pub const STOPS_MAX: usize = 64;
 /// Longest stop string: text that may be its beginning is held back, so it bounds what a stream can lag.
 pub const STOP_BYTES: usize = 1024;
 /// Most alternatives listed beside each token (the behaviour page, section 1.10).
 pub const TOP_LOGPROBS_MAX: u8 = 20;
+
+const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX <= i32::MAX as u32);
 
 // ---- model and store --------------------------------------------------------------------------------------------
 

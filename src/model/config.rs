@@ -1,6 +1,6 @@
 //! The configuration blob of a model and the `details` made from it (the behaviour page, sections 1.2 and 4).
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::limits::MANIFEST_BYTES;
@@ -26,18 +26,18 @@ pub enum ConfigError {
 #[serde(default)]
 pub struct Config {
     /// `gguf` or `safetensors`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub model_format: String,
     /// `general.architecture` of the model.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub model_family: String,
     /// All architectures in it; `None` is written as null.
     pub model_families: Option<Vec<String>>,
     /// Parameter size, as [`parameter_size`] writes it.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub model_type: String,
     /// Quantization, such as `Q4_K_M`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub file_type: String,
     /// Built-in renderer of its prompts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,13 +55,13 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_model: Option<String>,
     /// Capabilities beside those that its files show.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "json::or_default")]
     pub capabilities: Vec<String>,
     /// Context length in tokens; 0: the GGUF tells.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "json::or_default")]
     pub context_length: u64,
     /// Length of an embedding; 0: the GGUF tells.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "json::or_default")]
     pub embedding_length: u64,
     /// Name of the model that it was trained from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,10 +70,10 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<Value>,
     /// Always `amd64`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub architecture: String,
     /// Always `linux`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "json::or_default")]
     pub os: String,
 }
 
@@ -162,11 +162,6 @@ pub fn parameter_size(parameters: u64) -> String {
         1_000.. => format!("{:.0}K", scaled(1_000)),
         _ => parameters.to_string(),
     }
-}
-
-/// Go leaves a field alone that is null.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -41,7 +41,7 @@ impl Digest {
         format!("sha256-{}", self.hex())
     }
 
-    /// The file name that Ollama used before 0.1.31 or so, and renames when it starts.
+    /// The file name of old times, with a colon. Ollama renames such files when it starts.
     pub fn legacy_file_name(&self) -> String {
         self.to_string()
     }

@@ -48,7 +48,7 @@ impl Layer {
     pub const MODEL: &str = "application/vnd.ollama.image.model";
     /// A vision or audio encoder, a GGUF.
     pub const PROJECTOR: &str = "application/vnd.ollama.image.projector";
-    /// A LoRA adapter, a GGUF; may occur several times.
+    /// An adapter of the weights, a GGUF; may occur several times.
     pub const ADAPTER: &str = "application/vnd.ollama.image.adapter";
     /// A Go template.
     pub const TEMPLATE: &str = "application/vnd.ollama.image.template";
@@ -78,7 +78,7 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "config")]
     pub config: Option<Layer>,
     /// The other blobs.
-    #[serde(default, deserialize_with = "layers")]
+    #[serde(default, deserialize_with = "json::or_default")]
     pub layers: Vec<Layer>,
 }
 
@@ -145,11 +145,6 @@ fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Layer>, D
     };
     let digest = digest.parse().map_err(serde::de::Error::custom)?;
     Ok(Some(Layer { media_type, digest, size, from: None, name: None }))
-}
-
-/// Go writes a list without entries as null at times.
-fn layers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Layer>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

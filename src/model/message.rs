@@ -3,17 +3,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::json;
+
 /// One message of a conversation that a model starts with. Fields in the order in which they are written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// `system`, `user`, `assistant` or `tool`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     pub role: String,
     /// Its text; written even when empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     pub content: String,
     /// What the model thought before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "json::or_default", skip_serializing_if = "String::is_empty")]
     pub thinking: String,
     /// Images in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,9 +24,9 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<Value>>,
     /// The tool that this message answers for.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "json::or_default", skip_serializing_if = "String::is_empty")]
     pub tool_name: String,
     /// The call that it answers.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "json::or_default", skip_serializing_if = "String::is_empty")]
     pub tool_call_id: String,
 }

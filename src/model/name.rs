@@ -98,7 +98,7 @@ impl Name {
 /// The short form, which always has the tag: `llama3:latest`, `me/m:v1`, `host/me/m:v1`.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.parts().short())
+        f.pad(&self.parts().short())
     }
 }
 

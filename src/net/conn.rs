@@ -4,15 +4,17 @@
 
 use std::rc::Rc;
 
-use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Split, Splitable};
+use monoio::io::{
+    AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, CancelableAsyncReadRent, OwnedReadHalf, OwnedWriteHalf, Split,
+    Splitable,
+};
 
 use super::cell::{ConnCell, Expired, Phase};
 use super::core::{Admission, Core};
 use super::input::Input;
 use crate::api::{self, Answer, BodyPlan, Fields, Outcome, Route};
-use crate::config::limits::{IDLE_MS, JSON_BODY_BYTES, READ_STALL_MS, WRITE_STALL_MS};
-use crate::http::body::BodyKind;
-use crate::http::head::{self, Head, HeadError, Method, Parsed, Version};
+use crate::config::limits::{IDLE_MS, JSON_BODY_BYTES};
+use crate::http::head::{self, BodyKind, Head, HeadError, Method, Parsed, Version};
 use crate::http::response::{self, BodyLength, ResponseHead};
 
 /// Answers collect up to here before they are sent although more requests wait in the input.
@@ -38,8 +40,8 @@ impl From<Expired> for End {
 }
 
 /// A byte stream that a connection runs on.
-pub trait Socket: AsyncReadRent + AsyncWriteRent + Split + 'static {}
-impl<S: AsyncReadRent + AsyncWriteRent + Split + 'static> Socket for S {}
+pub trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static {}
+impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static> Socket for S {}
 
 /// A connection.
 pub struct Conn<S: Socket> {
@@ -130,7 +132,7 @@ impl<S: Socket> Conn<S> {
                 }
                 if !deadline_set {
                     // From its first byte on, a head has this long in all: one that drips is slow, too.
-                    self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+                    self.cell.enter(Phase::Reading, self.core.read_deadline());
                     deadline_set = true;
                 }
             }
@@ -151,7 +153,7 @@ impl<S: Socket> Conn<S> {
         if reading {
             if !self.output.is_empty() {
                 self.flush().await?;
-                self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+                self.cell.enter(Phase::Reading, self.core.read_deadline());
             }
             return Ok(());
         }
@@ -200,7 +202,7 @@ impl<S: Socket> Conn<S> {
             Ok(route) => route,
             Err(answer) => return self.refuse_unread(&answer, manner, body_kind).await,
         };
-        if expects && body_kind != BodyKind::None && plan != BodyPlan::Ignore && self.input.rest().is_empty() {
+        if expects && body_kind != BodyKind::None && !matches!(plan, BodyPlan::Ignore) && self.input.rest().is_empty() {
             self.output.extend_from_slice(response::CONTINUE_100);
             self.flush().await?;
         }
@@ -280,7 +282,7 @@ impl<S: Socket> Conn<S> {
     pub(super) async fn flush(&mut self) -> Result<(), End> {
         let mut sent = 0;
         while sent < self.output.len() {
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
             let rest = monoio::buf::IoBuf::slice(std::mem::take(&mut self.output), sent..);
             let (result, rest) = self.cell.until_expired(self.writer.write(rest)).await?;
             self.output = rest.into_inner();

@@ -35,6 +35,16 @@ pub struct CoreCounts {
     pub copied_bytes: AtomicU64,
 }
 
+impl CoreCounts {
+    /// The counts by name.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "connections": self.connections.load(Ordering::Relaxed),
+            "copied_bytes": self.copied_bytes.load(Ordering::Relaxed),
+        })
+    }
+}
+
 /// One network core.
 pub struct Core {
     /// What handlers need.
@@ -153,6 +163,16 @@ impl Core {
     /// The tick at which something that starts now has taken `milliseconds`.
     pub fn deadline(&self, milliseconds: u64) -> u64 {
         self.tick.get() + milliseconds.div_ceil(SWEEP_MS) + 1
+    }
+
+    /// The tick at which a request that stands still from now on gets 408.
+    pub fn read_deadline(&self) -> u64 {
+        self.deadline(self.app.settings.timeouts.read_ms)
+    }
+
+    /// The tick at which a client that takes nothing from now on is cut off.
+    pub fn write_deadline(&self) -> u64 {
+        self.deadline(self.app.settings.timeouts.write_ms)
     }
 
     /// Lends the text of a Date field for now.

@@ -1,5 +1,6 @@
 //! Listening sockets: one per core and address with `SO_REUSEPORT`, so that the kernel spreads connections.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +21,15 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A bound and listening socket that no core serves yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -36,7 +46,7 @@ pub enum ListenError {
     #[error("listen on {address}: {source}")]
     Bind {
         /// The address that was asked for.
-        address: String,
+        address: Address,
         /// What the kernel said.
         source: io::Error,
     },
@@ -49,7 +59,7 @@ pub enum ListenError {
 pub fn bind(address: &Address, cores: usize) -> Result<Vec<Bound>, ListenError> {
     match address {
         Address::Tcp(wanted) => {
-            let fail = |source| ListenError::Bind { address: wanted.to_string(), source };
+            let fail = |source| ListenError::Bind { address: address.clone(), source };
             refuse_if_taken(*wanted).map_err(fail)?;
             let mut bound = Vec::with_capacity(cores);
             let mut actual = *wanted;
@@ -61,7 +71,7 @@ pub fn bind(address: &Address, cores: usize) -> Result<Vec<Bound>, ListenError> 
             Ok(bound)
         }
         Address::Unix(path) => {
-            let fail = |source| ListenError::Bind { address: format!("unix:{}", path.display()), source };
+            let fail = |source| ListenError::Bind { address: address.clone(), source };
             let socket = bind_unix(path).map_err(fail)?;
             Ok(vec![Bound { address: address.clone(), socket }])
         }

@@ -17,8 +17,7 @@ use super::cell::{ConnCell, Phase};
 use super::conn::{Conn, End, Manner, Socket};
 use super::core::{Core, OpenReply};
 use super::input::Input;
-use crate::api::{Answer, answer, json};
-use crate::config::limits::WRITE_STALL_MS;
+use crate::api::{Answer, answer};
 use crate::engine::wire::{Framing, Submit};
 use crate::http::response::{self, BodyLength};
 use crate::stream::front::Slot;
@@ -61,7 +60,7 @@ impl<S: Socket> Conn<S> {
         self.cell.enter(Phase::Working, u64::MAX);
 
         let (canceller, stop) = (Canceller::new(), Cell::new(false));
-        let mut watching = pin!(watch(&mut self.reader, &mut self.input, &canceller, &stop));
+        let mut watching = pin!(watch(&mut self.reader, &mut self.input, canceller.handle(), &stop));
         let mut sender = Sender { writer: &mut self.writer, core: &self.core, cell: &self.cell, manner: &manner, head_sent: None };
         let mut sending = pin!(sender.send_all(&open));
         let finish = poll_fn(|context| {
@@ -87,11 +86,9 @@ impl<S: Socket> Conn<S> {
 async fn watch<S: Socket>(
     reader: &mut OwnedReadHalf<S>,
     input: &mut Input,
-    canceller: &Canceller,
+    handle: CancelHandle,
     stop: &Cell<bool>,
-) where
-    OwnedReadHalf<S>: CancelableAsyncReadRent,
-{
+) {
     while !stop.get() {
         if !input.has_room() {
             // A client that pipelines this much waits for the kernel's buffer; its close is seen when we write.
@@ -99,8 +96,7 @@ async fn watch<S: Socket>(
         }
         let buffer = input.lend();
         let (start, capacity) = (buffer.len(), buffer.capacity());
-        let handle: CancelHandle = canceller.handle();
-        let (result, buffer) = reader.cancelable_read(buffer.slice_mut(start..capacity), handle).await;
+        let (result, buffer) = reader.cancelable_read(buffer.slice_mut(start..capacity), handle.clone()).await;
         input.give_back(buffer.into_inner());
         match result {
             Ok(0) => return,
@@ -183,7 +179,7 @@ impl<S: Socket> Sender<'_, S> {
         first: Slot,
         mut batch: SlotBatch,
     ) -> Result<(SlotBatch, bool), End> {
-        self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+        self.cell.enter(Phase::Writing, self.core.write_deadline());
         let mut last = first.head().is_last();
         if self.head_sent.is_none() {
             // Once for each reply the head and its first slot go out together, which takes a copy of that slot.
@@ -212,7 +208,7 @@ impl<S: Socket> Sender<'_, S> {
                 Ok(0) | Err(_) => return Err(End::Gone),
                 Ok(count) => batch.advance(count),
             }
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
         }
         Ok((batch, last))
     }
@@ -226,7 +222,7 @@ impl<S: Socket> Sender<'_, S> {
                 Ok(0) | Err(_) => return Err(End::Gone),
                 Ok(count) => slot.advance(count),
             }
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
         }
         Ok(())
     }
@@ -234,8 +230,8 @@ impl<S: Socket> Sender<'_, S> {
     /// Sends bytes that are not in the region: heads, spills, the end of a broken reply.
     async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), End> {
         let mut rest = monoio::buf::IoBuf::slice(bytes, ..);
-        while !rest.is_empty() {
-            self.cell.enter(Phase::Writing, self.core.deadline(WRITE_STALL_MS));
+        while rest.begin() < rest.end() {
+            self.cell.enter(Phase::Writing, self.core.write_deadline());
             let (result, returned) = self.cell.until_expired(self.writer.write(rest)).await?;
             match result {
                 Ok(0) | Err(_) => return Err(End::Gone),
@@ -280,7 +276,7 @@ impl<S: Socket> Sender<'_, S> {
             self.send_bytes(bytes).await?;
             return Ok(Finish::Reusable);
         };
-        let mut line = json::error_body(why);
+        let mut line = answer::error_body(why);
         line.push(b'\n');
         match framing {
             Framing::Chunked => {

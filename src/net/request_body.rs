@@ -3,8 +3,8 @@
 use super::cell::Phase;
 use super::conn::{Conn, End, Manner, Socket};
 use crate::api::{Answer, Upload};
-use crate::config::limits::READ_STALL_MS;
-use crate::http::body::{BodyDecoder, BodyKind};
+use crate::http::body::BodyDecoder;
+use crate::http::head::BodyKind;
 
 /// Memory set aside for a body before any of it has come: what a client promises is not yet there.
 const FIRST_RESERVE_BYTES: u64 = 1024 * 1024;
@@ -34,7 +34,7 @@ impl<S: Socket> Conn<S> {
         if let BodyKind::Length(length) = kind {
             body.reserve(length.min(FIRST_RESERVE_BYTES) as usize);
         }
-        self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+        self.cell.enter(Phase::Reading, self.core.read_deadline());
         loop {
             match self.body_step(&mut decoder, &mut body) {
                 Step::Done => return Ok(body),
@@ -57,7 +57,7 @@ impl<S: Socket> Conn<S> {
         let mut decoder = BodyDecoder::new(kind);
         let mut piece = Vec::with_capacity(PIECE_BYTES);
         loop {
-            self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+            self.cell.enter(Phase::Reading, self.core.read_deadline());
             let step = self.body_step(&mut decoder, &mut piece);
             if let Step::Bad(answer) = step {
                 return self.refuse(answer, manner).await;
@@ -108,7 +108,7 @@ impl<S: Socket> Conn<S> {
         match self.fill().await {
             Ok(0) => Err(End::Gone),
             Ok(_) => {
-                self.cell.enter(Phase::Reading, self.core.deadline(READ_STALL_MS));
+                self.cell.enter(Phase::Reading, self.core.read_deadline());
                 Ok(())
             }
             Err(End::Gone) if self.cell.is_expired() => self.time_out().await,

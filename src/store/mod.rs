@@ -1,1 +1,117 @@
-//! store
+//! The model folder on disk, in Ollama's layout (the behaviour page, section 4): `blobs/` and `manifests/`.
+//!
+//! Everything that touches the disk blocks and belongs on a worker, with one exception: [`Store::lookup`] answers from
+//! memory after a single `stat`, so that a request for a known model never leaves its network core.
+//! Errors tell what happened, never where: paths of the machine go to the log only.
+
+mod blobs;
+mod create;
+mod files;
+mod index;
+mod model;
+mod scan;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use blobs::{BlobError, BlobWriter, Blobs};
+pub use create::{CreateError, CreateRequest, Licenses, Plan};
+pub use index::Index;
+pub use model::{Model, ModelError};
+
+use crate::model::Name;
+use scan::Scanner;
+
+/// The store itself could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the model store could not be {step}: {}", source.kind())]
+pub struct StoreError {
+    /// `created`, `read` or `written`.
+    step: &'static str,
+    source: io::Error,
+}
+
+impl StoreError {
+    fn while_it_is(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { step, source }
+    }
+}
+
+/// A model folder. Shared by all threads.
+#[derive(Debug)]
+pub struct Store {
+    blobs: Blobs,
+    /// Held while the folder is scanned: never by a network core.
+    scanner: Mutex<Scanner>,
+    /// What the last scan found. Held only to clone or replace the pointer.
+    index: Mutex<Arc<Index>>,
+    /// Held while a model is written, so that nobody prunes a blob that somebody else is about to name.
+    writing: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the folder `root` (`OLLAMA_MODELS`, or `~/.ollama/models`), makes it where it is missing, and scans it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let blobs = root.join("blobs");
+        let manifests = root.join("manifests");
+        for folder in [&blobs, &manifests] {
+            std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
+        }
+        let store = Self {
+            blobs: Blobs::new(blobs),
+            scanner: Mutex::new(Scanner::new(manifests)),
+            index: Mutex::default(),
+            writing: Mutex::default(),
+        };
+        store.refresh()?;
+        Ok(store)
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// What the last scan found; may be out of date. Does not touch the disk.
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&lock(&self.index))
+    }
+
+    /// Looks for changes on disk. Manifests that have not changed are not read again, and no GGUF header is read twice.
+    ///
+    /// # Errors
+    /// When the folder of manifests cannot be read. Single models that cannot be read are left out.
+    pub fn refresh(&self) -> Result<Arc<Index>, StoreError> {
+        let mut scanner = lock(&self.scanner);
+        let fresh = scanner.scan(&self.blobs).map_err(StoreError::while_it_is("read"))?;
+        let mut index = lock(&self.index);
+        if let Some(fresh) = fresh {
+            *index = Arc::new(fresh);
+        }
+        Ok(Arc::clone(&index))
+    }
+
+    /// The model of that name, if memory has it and its manifest is unchanged: one `stat`, microseconds.
+    /// `None` says nothing: ask [`Store::resolve`] on a worker.
+    pub fn lookup(&self, name: &Name) -> Option<Arc<Model>> {
+        let model = self.index().find(name)?;
+        model.is_current().then_some(model)
+    }
+
+    /// The model of that name after a look at the disk; case does not count (the behaviour page, section 0.11).
+    ///
+    /// # Errors
+    /// When the folder of manifests cannot be read.
+    pub fn resolve(&self, name: &Name) -> Result<Option<Arc<Model>>, StoreError> {
+        Ok(self.refresh()?.find(name))
+    }
+}
+
+/// A panic elsewhere leaves these values whole: they are replaced, not changed step by step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

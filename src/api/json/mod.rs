@@ -7,7 +7,6 @@
 //!
 //! Out ([`to_vec`], [`append`]): the bytes that Go would write.
 
-mod encode;
 pub mod free;
 mod quote;
 mod scan;
@@ -17,9 +16,9 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use crate::config::limits::{ERROR_TEXT_BYTES, JSON_DEPTH_MAX};
+use crate::config::limits::{ERROR_TEXT_BYTES, JSON_DEPTH_MAX, JSON_VALUES_MAX};
 
-pub use encode::{append, to_vec};
+pub use crate::model::json::{append, to_vec};
 pub use quote::quote;
 
 /// A body that [`decode`] can read. Give every field that may be missing a `#[serde(default)]`.
@@ -35,7 +34,8 @@ pub trait Request: DeserializeOwned {
 /// Reads the first JSON value in `body`. The bytes of `body` are used up: strings are unescaped in place.
 ///
 /// # Errors
-/// When the body is empty, broken, nested deeper than [`JSON_DEPTH_MAX`], not UTF-8, or has a value of the wrong type.
+/// When the body is empty, broken, nested deeper than [`JSON_DEPTH_MAX`], of more than [`JSON_VALUES_MAX`] values, not
+/// UTF-8, or has a value of the wrong type.
 /// All of them are the client's fault: [`JsonError::STATUS`].
 pub fn decode<T: Request>(body: &mut [u8]) -> Result<T, JsonError> {
     let range = scan::first_value(body)?;
@@ -68,6 +68,9 @@ pub enum JsonError {
     /// Nested too deep.
     #[error("the JSON body is nested more than {JSON_DEPTH_MAX} levels deep")]
     TooDeep,
+    /// Too many values.
+    #[error("the JSON body has more than {JSON_VALUES_MAX} values")]
+    TooMany,
     /// A string that is not UTF-8.
     #[error("the JSON body is not valid UTF-8")]
     NotUtf8,

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::JsonError;
-use crate::config::limits::JSON_DEPTH_MAX;
+use crate::config::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
 
 // The open brackets are the bits of one u128.
 const _: () = assert!(JSON_DEPTH_MAX <= 128);
@@ -30,7 +30,7 @@ const IN_EXPONENT: &str = "in exponent of numeric literal";
 /// # Errors
 /// When there is nothing but blanks, or the value is cut short, broken or nested too deep.
 pub(super) fn first_value(body: &mut [u8]) -> Result<Range<usize>, JsonError> {
-    let mut scanner = Scanner { body, at: 0, open: Brackets::default() };
+    let mut scanner = Scanner { body, at: 0, open: Brackets::default(), values: 0 };
     if scanner.peek().is_none() {
         return Err(JsonError::Missing);
     }
@@ -73,12 +73,15 @@ struct Scanner<'b> {
     body: &'b mut [u8],
     at: usize,
     open: Brackets,
+    /// Values and keys so far.
+    values: usize,
 }
 
 impl Scanner<'_> {
     /// Reads a scalar whole, or an opening bracket and the first key behind it.
     /// False when another value must begin here, true when the brackets and commas behind a value come next.
     fn begin_value(&mut self) -> Result<bool, JsonError> {
+        self.count()?;
         match self.need()? {
             b'{' => {
                 self.open.push(true)?;
@@ -122,8 +125,14 @@ impl Scanner<'_> {
         Ok(true)
     }
 
+    fn count(&mut self) -> Result<(), JsonError> {
+        self.values += 1;
+        if self.values > JSON_VALUES_MAX { Err(JsonError::TooMany) } else { Ok(()) }
+    }
+
     /// A key and its colon.
     fn key(&mut self) -> Result<(), JsonError> {
+        self.count()?;
         match self.need()? {
             b'"' => self.string()?,
             found => return Err(unexpected(found, KEY)),
@@ -364,6 +373,14 @@ mod tests {
         let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
         assert_eq!(first_value(&mut nested(JSON_DEPTH_MAX)), Ok(0..2 * JSON_DEPTH_MAX));
         assert_eq!(first_value(&mut nested(JSON_DEPTH_MAX + 1)), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn values_and_keys_are_counted() {
+        // The object, its key, the array, and then the elements.
+        let list = |elements: usize| format!("{{\"x\":[{}0]}}", "0,".repeat(elements - 1)).into_bytes();
+        assert!(first_value(&mut list(JSON_VALUES_MAX - 3)).is_ok());
+        assert_eq!(first_value(&mut list(JSON_VALUES_MAX - 2)), Err(JsonError::TooMany));
     }
 
     #[test]

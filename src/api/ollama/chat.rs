@@ -70,10 +70,10 @@ fn refuse_later_work(request: &ChatRequest, model: &Model) -> Result<(), ApiErro
 fn prompt(request: &ChatRequest, model: &Model) -> Prompt {
     let mut messages = Vec::new();
     let has_system = request.messages.first().is_some_and(|first| first.role == "system");
-    if !has_system && !model.system().is_empty() {
-        messages.push(Message::new("system", model.system()));
+    if let Some(system) = model.system.as_deref().filter(|system| !has_system && !system.is_empty()) {
+        messages.push(Message::new("system", system));
     }
-    messages.extend(model.messages().iter().map(|message| Message::new(&message.role, &message.content)));
+    messages.extend(model.messages.iter().map(|message| Message::new(&message.role, &message.content)));
     messages.extend_from_slice(&request.messages);
     complete::messages(&messages)
 }

@@ -1,5 +1,7 @@
 //! What generate and chat have in common: from a checked request to the engine's.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
@@ -8,7 +10,8 @@ use super::options;
 use super::think::Think;
 use super::types::{Message, Purpose};
 use crate::api::{App, Call, Outcome, json};
-use crate::engine::wire::{Completion, Dialect, KeepAlive, ModelRef, Prompt, ReplyFormat, Submit, Work};
+use crate::engine::wire::{self, Completion, Dialect, KeepAlive, ModelRef, Prompt, ReplyFormat, Submit, Work};
+use crate::model;
 use crate::store::Model;
 
 /// A request of either route.
@@ -49,13 +52,15 @@ pub struct Asked {
 
 /// Messages for the engine's template.
 pub fn messages(messages: &[Message]) -> Prompt {
-    Prompt::Messages(String::from_utf8(json::to_vec(&messages)).unwrap_or_default())
+    // Strings, numbers and maps of them: always written, and always UTF-8.
+    let bytes = json::to_vec(messages).unwrap_or_default();
+    Prompt::Messages(String::from_utf8(bytes).unwrap_or_default())
 }
 
 /// The error for a capability that the model, or this version, lacks (the behaviour page, section 1.10): the name is
 /// fully qualified there.
 pub fn missing(model: &Model, capability: &str) -> ApiError {
-    ApiError::new(400, format!("{} does not support {capability}", model.full_name()))
+    ApiError::new(400, format!("{} does not support {capability}", model.name.full()))
 }
 
 /// Makes the engine's request.
@@ -66,12 +71,12 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
     if asked.purpose == Purpose::Complete {
         check(model, &asked)?;
     }
-    let mut resolved = options::resolve(model.parameters(), &asked.options)?;
+    let mut resolved = options::resolve(&model.params, &asked.options)?;
     for notice in &resolved.notices {
         tracing::warn!(model = asked.model, "{notice}");
     }
     if resolved.load.num_ctx == 0 {
-        resolved.load.num_ctx = app.settings.context_length;
+        resolved.load.num_ctx = app.settings.context_length.unwrap_or(0);
     }
     let framing = call.framing(asked.stream);
     let work = match asked.purpose {
@@ -97,16 +102,34 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
         stream: 0,
         received_ns: call.received_ns,
         model: ModelRef {
-            name: model.display_name().to_owned(),
-            digest: model.digest_hex().to_owned(),
-            path: model.weights().to_owned(),
+            name: model.name.to_string(),
+            digest: model.digest.hex(),
+            path: weights(model)?,
             load: resolved.load,
-            details: model.details().clone(),
+            details: details(&model.details),
         },
         keep_alive: asked.keep_alive,
         reply: ReplyFormat { dialect: asked.dialect, framing, model: asked.model },
         work,
     })))
+}
+
+/// The file that the engine loads.
+fn weights(model: &Model) -> Result<PathBuf, ApiError> {
+    let missing = || ApiError::new(500, format!("model '{}' has no GGUF that could be loaded", model.name));
+    model.weights.clone().ok_or_else(missing)
+}
+
+/// The details as replies and the engine have them.
+pub fn details(details: &model::Details) -> wire::Details {
+    wire::Details {
+        parent_model: details.parent_model.clone(),
+        format: details.format.clone(),
+        family: details.family.clone(),
+        families: details.families.clone(),
+        parameter_size: details.parameter_size.clone(),
+        quantization_level: details.quantization_level.clone(),
+    }
 }
 
 fn check(model: &Model, asked: &Asked) -> Result<(), ApiError> {

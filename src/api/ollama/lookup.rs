@@ -49,7 +49,7 @@ fn start(app: &App, raw: &str, name: &str) -> Found {
         let why = "ollama cloud is disabled: remote model is unavailable";
         return Found::Known(Err(ApiError::new(403, why)));
     }
-    match app.store.cached(&requested.name) {
+    match app.store.lookup(&requested.name) {
         Some(model) => Found::Known(Ok(model)),
         None => Found::Unknown(requested),
     }

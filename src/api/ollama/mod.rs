@@ -1,12 +1,17 @@
 //! Ollama's own API: what its requests and replies look like, and what their fields mean.
 
-pub mod duration;
+pub mod chat;
+mod complete;
+pub mod create;
 pub mod error;
 pub mod format;
+pub mod generate;
 pub mod image;
 pub mod keep_alive;
+mod lookup;
 pub mod options;
 pub mod replies;
+pub mod small;
 pub mod think;
 pub mod time;
 pub mod types;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::complete::details;
+use super::error::ApiError;
 use super::replies::{PsModel, PsReply, TagsDetails, TagsModel, TagsReply, VersionReply};
 use super::time;
 use crate::api::{Answer, App, Outcome};
@@ -23,24 +25,33 @@ pub fn version() -> Answer {
 pub fn tags(app: Arc<App>) -> Outcome {
     Outcome::Worker(Box::new(move || {
         let zone = TimeZone::system();
-        let models = app.store.list();
+        let models = match app.store.refresh() {
+            Ok(index) => index.list(),
+            Err(error) => {
+                tracing::error!(%error, "the models could not be listed");
+                return Outcome::from(ApiError::new(500, error.to_string()));
+            }
+        };
         let reply = TagsReply { models: models.iter().map(|model| tags_line(model, &zone)).collect() };
         Outcome::Answer(Answer::json(&reply))
     }))
 }
 
 fn tags_line(model: &Model, zone: &TimeZone) -> TagsModel {
-    let name = model.display_name().to_owned();
-    let modified = Timestamp::try_from(model.modified()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let (context_length, embedding_length) = model.lengths();
+    let name = model.name.to_string();
+    let modified = Timestamp::try_from(model.modified).unwrap_or(Timestamp::UNIX_EPOCH);
     TagsModel {
         model: name.clone(),
         name,
         modified_at: time::local(modified, zone),
         size: model.size(),
-        digest: model.digest_hex().to_owned(),
-        details: TagsDetails { details: model.details().clone(), context_length, embedding_length },
-        capabilities: model.capabilities().to_vec(),
+        digest: model.digest.hex(),
+        details: TagsDetails {
+            details: details(&model.details),
+            context_length: model.details.context_length,
+            embedding_length: model.details.embedding_length,
+        },
+        capabilities: model.capabilities.clone(),
     }
 }
 

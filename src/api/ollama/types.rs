@@ -1,7 +1,5 @@
 //! What Ollama's routes are asked (the behaviour page, sections 1.10, 1.11 and 6.1).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -245,6 +243,13 @@ pub struct Message {
     pub tool_call_id: String,
 }
 
+impl Message {
+    /// A message that is text alone.
+    pub fn new(role: &str, content: &str) -> Self {
+        Self { role: role.to_owned(), content: content.to_owned(), ..Self::default() }
+    }
+}
+
 /// A tool that the assistant called.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
@@ -272,115 +277,4 @@ pub struct ToolCallFunction {
 
 fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|role| role.to_lowercase())
-}
-
-/// `POST /api/create`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct CreateRequest {
-    /// Name of the model to make.
-    #[serde(default)]
-    pub model: String,
-    /// The same, as older clients send it.
-    #[serde(default)]
-    pub name: String,
-    /// Unset: true.
-    #[serde(default)]
-    pub stream: Option<bool>,
-    /// Model to go on from.
-    #[serde(default)]
-    pub from: String,
-    /// Digest of each file, by its relative path.
-    #[serde(default)]
-    pub files: BTreeMap<String, String>,
-    /// Digest of each adapter file, by its relative path.
-    #[serde(default)]
-    pub adapters: BTreeMap<String, String>,
-    /// Digest of each file of the draft model, by its relative path.
-    #[serde(default)]
-    pub draft_files: BTreeMap<String, String>,
-    /// Go template.
-    #[serde(default)]
-    pub template: String,
-    /// Licences: one text or several.
-    #[serde(default)]
-    pub license: Licenses,
-    /// System message.
-    #[serde(default)]
-    pub system: String,
-    /// Options that become the model's own.
-    #[serde(default, deserialize_with = "free::object")]
-    pub parameters: Map<String, Value>,
-    /// Messages in front of every conversation.
-    #[serde(default)]
-    pub messages: Vec<Message>,
-    /// Type to quantize to.
-    #[serde(default)]
-    pub quantize: String,
-    /// The same, as older clients send it.
-    #[serde(default)]
-    pub quantization: String,
-    /// Type to quantize the draft model to.
-    #[serde(default)]
-    pub draft_quantize: String,
-    /// Built-in renderer.
-    #[serde(default)]
-    pub renderer: String,
-    /// Built-in parser.
-    #[serde(default)]
-    pub parser: String,
-    /// Least version of Ollama that runs it.
-    #[serde(default)]
-    pub requires: String,
-    /// Host of a remote model.
-    #[serde(default)]
-    pub remote_host: String,
-    /// What to tell of a remote model.
-    #[serde(default, deserialize_with = "free::object")]
-    pub info: Map<String, Value>,
-}
-
-impl Request for CreateRequest {
-    const NAME: &'static str = "CreateRequest";
-    const GO_TYPES: &'static [(&'static str, &'static str)] = &[
-        ("files", "map[string]string"),
-        ("adapters", "map[string]string"),
-        ("draft_files", "map[string]string"),
-        ("messages", "[]api.Message"),
-    ];
-}
-
-impl CreateRequest {
-    /// The name, in whichever field it came, trimmed of nothing; empty when there is none.
-    pub fn model_name(&self) -> &str {
-        first_set(&self.model, &self.name)
-    }
-
-    /// The type to quantize to, in whichever field it came; empty when there is none.
-    pub fn quantize_to(&self) -> &str {
-        first_set(&self.quantize, &self.quantization)
-    }
-}
-
-fn first_set<'r>(first: &'r str, second: &'r str) -> &'r str {
-    if first.is_empty() { second } else { first }
-}
-
-/// One licence text or a list of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Licenses(pub Vec<String>);
-
-impl<'de> Deserialize<'de> for Licenses {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = || serde::de::Error::custom("license must be a string or an array of strings");
-        let texts = match free::value(deserializer)? {
-            Value::String(text) => vec![Value::String(text)],
-            Value::Array(texts) => texts,
-            _ => return Err(wrong()),
-        };
-        let texts = texts.into_iter().map(|text| match text {
-            Value::String(text) => Ok(text),
-            _ => Err(wrong()),
-        });
-        texts.collect::<Result<_, _>>().map(Self)
-    }
 }

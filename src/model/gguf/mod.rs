@@ -11,9 +11,7 @@ mod value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
-use crate::config::limits::{
-    GGUF_ALIGNMENT_MAX, GGUF_ARRAY_MAX, GGUF_HEADER_BYTES, GGUF_KEYS_MAX, GGUF_STRING_BYTES, GGUF_TENSORS_MAX,
-};
+use crate::config::limits::{GGUF_ALIGNMENT_MAX, GGUF_ARRAY_MAX, GGUF_HEADER_BYTES, GGUF_KEYS_MAX, GGUF_TENSORS_MAX};
 use cursor::Cursor;
 pub use facts::{Facts, file_type_name};
 pub use tensor::Tensor;
@@ -55,7 +53,7 @@ pub enum GgufError {
     /// More than [`GGUF_ARRAY_MAX`].
     #[error("an array in the GGUF has {0} elements, more than the {GGUF_ARRAY_MAX} allowed")]
     ArrayTooLong(u64),
-    /// More than the limit of its kind: [`GGUF_STRING_BYTES`], or less for names.
+    /// Longer than its kind may be: values may be longer than names.
     #[error("a text in the GGUF has {bytes} bytes, more than the {most} allowed")]
     StringTooLong {
         /// Its length.

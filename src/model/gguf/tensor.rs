@@ -57,6 +57,7 @@ impl Tensor {
 }
 
 /// Elements and bytes of one block of a tensor type, from ggml's `ggml-common.h` at version 0.26.
+#[expect(clippy::match_same_arms, reason = "a row for each type is easier to check")]
 fn block(kind: u32) -> Option<(u64, u64)> {
     Some(match kind {
         0 | 26 => (1, 4),      // F32, I32

@@ -1,0 +1,13 @@
+//! Black-box tests of `llamero serve`: the real binary, real sockets, both drivers.
+
+mod deadlines;
+mod drain;
+mod pipelines;
+mod refused;
+mod server;
+mod streams;
+
+#[cfg(feature = "llama")]
+mod crash;
+#[cfg(feature = "llama")]
+mod llamita;

@@ -205,7 +205,7 @@ fn load_unload_and_keep_alive_are_told() {
     assert_eq!((models[0].expires_unix_ns, models[0].context), (None, 4096));
     rig.send(0, &ToEngine::Submit(Box::new(submit(2, Work::Unload))));
     assert_eq!(rig.reply(0, 2).last()["done_reason"], "unload");
-    rig.models_when(|models| models.is_empty());
+    rig.models_when(<[_]>::is_empty);
     rig.send(0, &ToEngine::Submit(Box::new(submit(3, Work::Unload))));
     assert_eq!(rig.reply(0, 3).last()["done_reason"], "unload");
 }
@@ -279,6 +279,26 @@ fn a_paused_stream_stands_still_and_a_core_without_slots_goes_on_when_they_come_
     assert_eq!(rig.count_when(|count| count.running == 1).running, 1, "the paused one");
     rig.send(0, &ToEngine::Resume(0));
     assert_eq!(rig.reply(0, 0).text(), text(&alone("0", 1200, 0)));
+}
+
+#[test]
+fn models_take_turns_step_by_step() {
+    let mut rig = Rig::new(1, Shape::default(), |_| {});
+    for stream in 0..6 {
+        let mut request = submit(stream, completion("hi", 300));
+        request.model.path = format!("blob{}", stream % 2).into();
+        rig.send(0, &ToEngine::Submit(Box::new(request)));
+    }
+    for stream in 0..6 {
+        rig.reply(0, stream);
+    }
+    let turns = rig.loader.turns();
+    let (first, last) = (turns.iter().position(|&turn| turn == 2).unwrap(), turns.len() - 1);
+    let end = turns.iter().rposition(|&turn| turn != turns[last]).unwrap();
+    assert!(end - first > 300, "both ran for a while");
+    // Before the second model has its first prompt and after the first has ended, the other is alone.
+    let twice = turns[first..end].windows(2).filter(|pair| pair[0] == pair[1]).count();
+    assert!(twice <= 6, "a model stepped twice in a row {twice} times; new requests excuse a few");
 }
 
 #[test]

@@ -332,7 +332,12 @@ struct Lines;
 impl Render for Lines {
     fn render(&self, _: &dyn Vocabulary, messages: &str, _: Option<bool>) -> Result<String, String> {
         let messages: Vec<serde_json::Value> = serde_json::from_str(messages).map_err(|error| error.to_string())?;
-        Ok(messages.iter().map(|message| format!("{}\n", message["content"].as_str().unwrap_or_default())).collect())
+        let mut prompt = String::new();
+        for message in &messages {
+            prompt.push_str(message["content"].as_str().unwrap_or_default());
+            prompt.push('\n');
+        }
+        Ok(prompt)
     }
 }
 
@@ -346,6 +351,7 @@ pub struct TestLoader {
     limits_steps: AtomicUsize,
     held: Mutex<bool>,
     result: Mutex<Option<LoadError>>,
+    turns: Arc<Mutex<Vec<usize>>>,
     changed: Condvar,
 }
 
@@ -360,6 +366,11 @@ impl TestLoader {
         *self.result.lock().unwrap() = result.err();
         *self.held.lock().unwrap() = false;
         self.changed.notify_all();
+    }
+
+    /// Which model made each step so far; the one loaded first is 1.
+    pub fn turns(&self) -> Vec<usize> {
+        self.turns.lock().unwrap().clone()
     }
 
     pub fn loads(&self) -> usize {
@@ -384,7 +395,7 @@ impl TestLoader {
 
 impl Loader for TestLoader {
     fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, LoadError> {
-        self.loads.fetch_add(1, Ordering::SeqCst);
+        let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
         let mut held = self.held.lock().unwrap();
         while *held {
             if !keep_going(0.5) {
@@ -402,17 +413,19 @@ impl Loader for TestLoader {
         if self.limits_steps.load(Ordering::SeqCst) == 0 {
             self.steps_left.store(usize::MAX, Ordering::SeqCst);
         }
-        Ok(Box::new(Failing { model, steps_left: self.steps_left.clone() }))
+        Ok(Box::new(Watched { model, number, turns: self.turns.clone(), steps_left: self.steps_left.clone() }))
     }
 }
 
-/// A model that fails when its steps are used up.
-struct Failing {
+/// A model that tells when it steps, and fails when its steps are used up.
+struct Watched {
     model: SyntheticBackend,
+    number: usize,
+    turns: Arc<Mutex<Vec<usize>>>,
     steps_left: Arc<AtomicUsize>,
 }
 
-impl Backend for Failing {
+impl Backend for Watched {
     fn facts(&self) -> &Facts {
         self.model.facts()
     }
@@ -422,6 +435,7 @@ impl Backend for Failing {
     }
 
     fn decode(&mut self, batch: &Batch) -> Result<(), DecodeError> {
+        self.turns.lock().unwrap().push(self.number);
         let left = self.steps_left.load(Ordering::SeqCst);
         if left == 0 {
             return Err(DecodeError::Failed(-3));

@@ -16,7 +16,7 @@ use llamero::engine::scheduler::{Capacity, Plan, Scheduler};
 use llamero::engine::sequence::{Limits, RequestId, Sequence, Verdict};
 use llamero::engine::synthetic::{END, Shape, SyntheticBackend, next_token};
 
-/// SplitMix64: a scenario is its seed.
+/// `SplitMix64`: a scenario is its seed.
 struct Random(u64);
 
 impl Random {

@@ -118,12 +118,12 @@ pub fn prepare(
         tracing::debug!("this model cannot shift its context: answers end when it is full");
     }
     let tokenizer = Tokenizer { vocabulary, front: front(vocabulary, &completion.context) };
-    let text = Text::of(&completion, context, &tokenizer, render)?;
+    let prompt = Unfitted::of(&completion, context, &tokenizer, render)?;
     if completion.render_only {
-        return Ok(Prepared::Rendered(text.text));
+        return Ok(Prepared::Rendered(prompt.text));
     }
-    let keep = keep(&completion, context, text.tokens.len(), tokenizer.adds_bos()?);
-    let fits = Fitted::of(text, &completion, context, keep, shift)?;
+    let keep = keep(&completion, context, prompt.tokens.len(), tokenizer.adds_bos()?);
+    let fits = Fitted::of(prompt, &completion, context, keep, shift)?;
     if fits.tokens.is_empty() {
         return Err(PrepareError::Empty);
     }
@@ -176,7 +176,7 @@ impl Tokenizer<'_> {
 }
 
 /// A prompt before it is fitted into the context.
-struct Text {
+struct Unfitted {
     text: String,
     tokens: Vec<Token>,
     /// Tokens at the front that are not in the text.
@@ -185,7 +185,7 @@ struct Text {
     truncated: bool,
 }
 
-impl Text {
+impl Unfitted {
     fn of(
         completion: &Completion,
         context: usize,
@@ -279,8 +279,14 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn of(text: Text, completion: &Completion, context: usize, keep: usize, shift: bool) -> Result<Self, PrepareError> {
-        let Text { mut tokens, added, mut truncated, .. } = text;
+    fn of(
+        prompt: Unfitted,
+        completion: &Completion,
+        context: usize,
+        keep: usize,
+        shift: bool,
+    ) -> Result<Self, PrepareError> {
+        let Unfitted { mut tokens, added, mut truncated, .. } = prompt;
         if tokens.len() >= context {
             let is_raw = matches!(completion.prompt, Prompt::Raw(_));
             if !completion.truncate || !is_raw {

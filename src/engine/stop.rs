@@ -87,7 +87,7 @@ impl AnswerText {
     /// match that ends behind them is new.
     fn first_stop(&self, before: usize) -> Option<usize> {
         let first = |stop: &String| {
-            let from = self.held.floor_char_boundary(before.saturating_sub(stop.len()));
+            let from = boundary(&self.held, before.saturating_sub(stop.len()));
             self.held[from..].find(stop.as_str()).map(|place| from + place)
         };
         self.stops.iter().filter_map(first).min()
@@ -101,8 +101,13 @@ impl AnswerText {
             (1..=longest).rev().find(|&length| held.ends_with(&stop.as_bytes()[..length])).unwrap_or(0)
         };
         let doubtful = self.stops.iter().map(overlap).max().unwrap_or(0);
-        held.len() - self.held.floor_char_boundary(held.len() - doubtful)
+        held.len() - boundary(&self.held, held.len() - doubtful)
     }
+}
+
+/// The last place up to `place` where a character begins.
+fn boundary(text: &str, place: usize) -> usize {
+    (0..=place).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
 }
 
 /// Moves the whole characters at the front of `bytes` to `text`, each invalid stretch as one U+FFFD, and leaves the
@@ -137,6 +142,9 @@ mod tests {
 
     use super::*;
 
+    /// Stops, pieces; events, whether it was stopped.
+    type Case<'a> = (&'a [&'a str], &'a [&'a [u8]], &'a [&'a str], bool);
+
     /// All events of an answer, and whether it was stopped.
     fn run(stops: &[&str], pieces: &[&[u8]]) -> (Vec<String>, bool) {
         let mut text = AnswerText::new(stops.iter().map(ToString::to_string).collect());
@@ -158,7 +166,7 @@ mod tests {
     #[test]
     fn characters_are_never_split_and_stops_never_shown() {
         let flower = "🌸".as_bytes();
-        let cases: &[(&[&str], &[&[u8]], &[&str], bool)] = &[
+        let cases: &[Case] = &[
             (&[], &[b"ab", b"c"], &["ab", "c", ""], false),
             (&[], &[&flower[..1], &flower[1..3], &flower[3..]], &["", "", "🌸", ""], false),
             (&[], &[b"a\xff", b"b"], &["a\u{fffd}", "b", ""], false),

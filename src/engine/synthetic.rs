@@ -181,19 +181,16 @@ impl Backend for SyntheticBackend {
     }
 }
 
-/// Makes synthetic models, whatever file is asked for.
+/// Makes synthetic models, whatever file is asked for; pool and batch are as large as the plan says.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SyntheticLoader {
-    /// What they can do; pool and batch are as large as the plan says.
-    pub shape: Shape,
-}
+pub struct SyntheticLoader;
 
 impl Loader for SyntheticLoader {
     fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, LoadError> {
         if !keep_going(1.0) {
             return Err(LoadError::Stopped);
         }
-        let shape = Shape { cells: plan.cells, batch_rows: plan.batch_rows as usize, ..self.shape };
+        let shape = Shape { cells: plan.cells, batch_rows: plan.batch_rows as usize, ..Shape::default() };
         Ok(Box::new(SyntheticBackend::new(shape)))
     }
 }

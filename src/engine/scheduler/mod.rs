@@ -125,8 +125,8 @@ impl Scheduler {
 
     /// Takes out the request that came last, if it has never run: the queue is too long.
     pub fn turn_away(&mut self) -> Option<RequestId> {
-        let newest = self.waiting.pop_back_if(|sequence| !sequence.was_admitted())?;
-        Some(newest.id())
+        self.waiting.back().filter(|sequence| !sequence.was_admitted())?;
+        self.waiting.pop_back().map(|newest| newest.id())
     }
 
     /// Sequences that run, paused ones among them.

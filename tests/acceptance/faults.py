@@ -126,11 +126,14 @@ class Held:
     memory: tuple
 
     def exact(self):
+        """All of it but the memory, which need only be near."""
         return (*self.counts.values(), *self.descriptors)
 
 
 def held(llamero, engine):
     count = llamero.count()
+    # The connection of that question has to be gone before descriptors are counted.
+    time.sleep(0.3)
     pids = (llamero.pid, engine)
     return Held(
         {name: count[name] for name in ("running", "waiting", "cells", "slots_free")},
@@ -184,11 +187,14 @@ def leave_one(address, pieces, reset):
 
 
 def settled(llamero, engine, wanted):
-    """What is held once nothing runs any more, and (where given) once it is as wanted; the last look otherwise."""
+    """What is held once nothing runs and nothing changes any more, and (where given) as wanted; else the last look."""
     deadline = time.monotonic() + SETTLE_SECONDS
+    last = None
     while True:
-        time.sleep(0.5)
         now = held(llamero, engine)
         idle = now.counts["running"] == now.counts["waiting"] == 0
-        if (idle and (wanted is None or now.exact() == wanted.exact())) or time.monotonic() > deadline:
+        steady = last is not None and now.exact() == last.exact()
+        if (idle and steady and (wanted is None or now.exact() == wanted.exact())) or time.monotonic() > deadline:
             return now
+        last = now
+        time.sleep(0.2)

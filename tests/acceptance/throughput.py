@@ -18,8 +18,8 @@ WAVES = 3
 ALONE = 4
 MAX_TOKENS = 64
 CONTEXT = 512
-# With the model's own chat frame around them (some 35 tokens) these make prompts of about 85.
-WORDS_PER_PROMPT = 34
+# With the question and the model's own chat frame around them these make prompts of about 85 tokens.
+WORDS_PER_PROMPT = 17
 WORDS = """river garden window mountain winter bread market bridge letter candle forest island doctor farmer ship
 morning summer village kitchen mirror paper stone horse cloud silver music painter school train basket lemon
 teacher brother ocean valley castle storm blanket feather ladder wagon barn orchard harbor lantern pocket""".split()
@@ -67,7 +67,7 @@ class Asked:
 
 
 def question(draw, number):
-    words = ", ".join(draw.choices(WORDS, k=WORDS_PER_PROMPT // 2))
+    words = ", ".join(draw.choices(WORDS, k=WORDS_PER_PROMPT))
     return f"Story {number}. Write a long story with these words: {words}."
 
 

@@ -7,7 +7,8 @@ mod random;
 use std::collections::BTreeMap;
 
 use llamero::api::json::{JsonError, Request, decode};
-use llamero::api::ollama::types::{ChatRequest, CreateRequest, GenerateRequest, Purpose};
+use llamero::store::CreateRequest;
+use llamero::api::ollama::types::{ChatRequest, GenerateRequest, Purpose};
 use llamero::config::limits::JSON_DEPTH_MAX;
 use llamero::engine::wire::KeepAlive;
 use serde_json::{Value, json};
@@ -187,17 +188,14 @@ fn checks_have_ollamas_texts() {
 }
 
 #[test]
-fn create_takes_both_spellings() {
-    let create: CreateRequest = read(
-        r#"{"name":"x","quantization":"q8_0","files":{"b":"2","a":"1","a":"3","A":null},"license":["MIT","BSD"]}"#,
-    )
-    .expect("valid");
-    assert_eq!((create.model_name(), create.quantize_to()), ("x", "q8_0"));
+fn create_keeps_the_case_of_paths_and_takes_one_licence_or_several() {
+    let create: CreateRequest =
+        read(r#"{"NAME":"x","files":{"b":"2","a":"1","a":"3","A":null},"license":["MIT","BSD"]}"#).expect("valid");
     let files = [("A", ""), ("a", "3"), ("b", "2")].map(|(path, digest)| (path.to_owned(), digest.to_owned()));
-    assert_eq!(create.files, BTreeMap::from(files));
+    assert_eq!((create.name.as_str(), create.files), ("x", Some(BTreeMap::from(files))));
     assert_eq!(create.license.0, ["MIT", "BSD"]);
-    let one: CreateRequest = read(r#"{"model":"y","name":"x","license":"MIT"}"#).expect("valid");
-    assert_eq!((one.model_name(), one.license.0.as_slice()), ("y", &["MIT".to_owned()][..]));
+    let one: CreateRequest = read(r#"{"model":"y","license":"MIT","from":null}"#).expect("valid");
+    assert_eq!((one.model.as_str(), one.license.0.as_slice()), ("y", &["MIT".to_owned()][..]));
 }
 
 /// Rows where Ollama is plainly wrong, with what is right.

@@ -98,11 +98,12 @@ impl Inputs {
         row
     }
 
-    /// Tokens said before: few, so that many stand there several times.
+    /// Tokens said before: likely ones, so that penalties matter, and any others, so that negative logits are among
+    /// them; few in all, so that many stand there several times.
     fn history(&mut self, row: &[f32], length: usize) -> Vec<i32> {
-        let mut likely: Vec<usize> = (0..row.len()).collect();
-        likely.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let choices: Vec<i32> = (0..30).map(|_| likely[self.below(60)] as i32).collect();
+        let mut by_logit: Vec<i32> = (0..row.len() as i32).collect();
+        by_logit.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+        let choices: Vec<i32> = (0..30).map(|at| by_logit[self.below(if at < 20 { 60 } else { row.len() })]).collect();
         (0..length).map(|_| self.pick(&choices)).collect()
     }
 }
@@ -138,7 +139,7 @@ const SETTINGS: [Params; 20] = [
     Params { min_p: 0.08, temperature: 1.5, ..OPEN },
     Params { typical_p: 0.6, ..OPEN },
     Params { typical_p: 0.2, top_k: 40, ..OPEN },
-    Params { repeat_penalty: 1.3, ..OPEN },
+    Params { repeat_penalty: 2.0, temperature: 1.5, ..OPEN },
     Params { presence_penalty: 1.5, ..OPEN },
     Params { frequency_penalty: 0.4, repeat_last_n: 20, ..OPEN },
     Params { repeat_penalty: 1.1, ..DEFAULTS },

@@ -59,6 +59,9 @@ impl RequestError {
     }
 }
 
+/// A connection, unless it broke or the server closed it.
+type Connection = Option<TcpStream>;
+
 /// What all connections share. They run on one thread.
 pub struct Run {
     /// Where to connect.
@@ -85,13 +88,45 @@ impl Run {
     }
 }
 
+/// Sends requests until all are answered, one under way on each connection. The connections come back, to be used
+/// again; nothing when the run stood still for [`STALL`].
+pub async fn phase(run: Rc<Run>, open: Vec<Connection>) -> Option<Vec<Connection>> {
+    let all = async {
+        let tasks: Vec<_> = open.into_iter().map(|open| monoio::spawn(connection(run.clone(), open))).collect();
+        let mut open = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            open.push(task.await);
+        }
+        open
+    };
+    monoio::select! {
+        open = all => Some(open),
+        () = stalled(run.clone()) => None,
+    }
+}
+
+/// Opens connections side by side. One that fails is tried again, and counted, when it is needed.
+pub async fn connect(address: SocketAddr, connections: u32) -> Vec<Connection> {
+    let tasks: Vec<_> = (0..connections).map(|_| monoio::spawn(async move { open(address).await.ok() })).collect();
+    let mut open = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        open.push(task.await);
+    }
+    open
+}
+
+async fn open(address: SocketAddr) -> Result<TcpStream, RequestError> {
+    let stream = TcpStream::connect_addr(address).await.map_err(RequestError::Connect)?;
+    stream.set_nodelay(true).map_err(RequestError::Connect)?;
+    Ok(stream)
+}
+
 /// Sends requests over one connection until none are left. A broken connection is opened anew.
-pub async fn connection(run: Rc<Run>) {
-    let mut open = None;
+async fn connection(run: Rc<Run>, mut open: Connection) -> Connection {
     let mut buffer = Vec::with_capacity(READ_BYTES);
     let mut errors_in_a_row = 0;
     while errors_in_a_row < ERRORS_IN_A_ROW_MAX {
-        let Some(request) = run.take() else { return };
+        let Some(request) = run.take() else { break };
         match answer(&run, &mut open, request, &mut buffer).await {
             Ok(()) => errors_in_a_row = 0,
             Err(error) => {
@@ -102,11 +137,12 @@ pub async fn connection(run: Rc<Run>) {
             }
         }
     }
+    open
 }
 
 /// Returns when the run has stood still for [`STALL`]. One watch for all connections: a timer for each read would cost
 /// more than the read.
-pub async fn stalled(run: Rc<Run>) {
+async fn stalled(run: Rc<Run>) {
     let progress = || {
         let tally = run.tally.borrow();
         (tally.requests, tally.events, tally.errors.values().sum::<u64>())
@@ -124,16 +160,14 @@ pub async fn stalled(run: Rc<Run>) {
 /// Sends one request and reads its answer into the tally. The connection is left open if it may be used again.
 async fn answer(
     run: &Run,
-    open: &mut Option<TcpStream>,
+    connection: &mut Connection,
     request: Vec<u8>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
-    if open.is_none() {
-        let stream = TcpStream::connect_addr(run.address).await.map_err(RequestError::Connect)?;
-        stream.set_nodelay(true).map_err(RequestError::Connect)?;
-        *open = Some(stream);
-    }
-    let Some(stream) = open else { return Ok(()) };
+    let stream = match connection {
+        Some(stream) => stream,
+        None => connection.insert(open(run.address).await?),
+    };
     let mut answer = Answer::new(run.api);
     stream.write_all(request).await.0.map_err(RequestError::Write)?;
     let mut decoder = Decoder::default();
@@ -153,7 +187,7 @@ async fn answer(
     }
     answer.finish(decoder.status(), &mut run.tally.borrow_mut())?;
     if decoder.closes() {
-        *open = None;
+        *connection = None;
     }
     Ok(())
 }

@@ -16,12 +16,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::Api;
-use crate::client::{Run, connection, stalled};
+use crate::client::{Run, connect, phase};
 use crate::prompts::PromptsError;
 use crate::report::{Cpu, Report, Setup, Tally};
 
@@ -136,25 +136,14 @@ fn run(args: &RunArgs) -> Result<(), LoadError> {
         concurrency: args.concurrency as usize,
         driver: if uring { "io_uring" } else { "epoll" },
     };
-    let shared = |requests: Vec<Vec<u8>>, left| {
-        let (next, left, tally) = (Cell::new(0), Cell::new(left), RefCell::new(Tally::new()));
-        Rc::new(Run { address, api: args.api, requests, next, left, tally })
+    let Measured { tally, wall, cpu } = if uring {
+        let runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().with_entries(4096).enable_timer().build();
+        runtime.map_err(LoadError::Runtime)?.block_on(measure(args, address, requests))?
+    } else {
+        let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build();
+        runtime.map_err(LoadError::Runtime)?.block_on(measure(args, address, requests))?
     };
-    if args.warmup > 0 {
-        drive(&shared(requests.clone(), args.warmup), args.concurrency, uring)?;
-    }
-    let before = cpu_now(args)?;
-    let began = Instant::now();
-    let run = shared(requests, args.requests);
-    drive(&run, args.concurrency, uring)?;
-    let wall = began.elapsed();
-    let after = cpu_now(args)?;
-    let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
-    let cpu = Cpu {
-        client_cpu_seconds: spent(before.client_cpu_seconds, after.client_cpu_seconds),
-        server_cpu_seconds: spent(before.server_cpu_seconds, after.server_cpu_seconds),
-    };
-    let report = Report::new(setup, &run.tally.borrow(), wall, cpu);
+    let report = Report::new(setup, &tally, wall, cpu);
     write(args, &report)?;
     let total = report.requests + report.errors;
     if report.errors > 0 { Err(LoadError::Failed { errors: report.errors, total }) } else { Ok(()) }
@@ -195,27 +184,34 @@ fn requests(args: &RunArgs, host: &str) -> Result<Vec<Vec<u8>>, LoadError> {
     Ok(prompts.iter().map(whole).collect())
 }
 
-/// Runs the connections on this thread until all requests are answered.
-fn drive(run: &Rc<Run>, connections: u32, uring: bool) -> Result<(), LoadError> {
-    let work = async {
-        let connections: Vec<_> = (0..connections).map(|_| monoio::spawn(connection(run.clone()))).collect();
-        let all = async {
-            for one in connections {
-                one.await;
-            }
-        };
-        monoio::select! {
-            () = all => Ok(()),
-            () = stalled(run.clone()) => Err(LoadError::Stalled),
-        }
+/// What came out of the counted requests.
+struct Measured {
+    tally: Tally,
+    wall: Duration,
+    cpu: Cpu,
+}
+
+/// Opens the connections, warms them up and measures on them: only what lies between the first counted request and
+/// the last answer goes into the result.
+async fn measure(args: &RunArgs, address: SocketAddr, requests: Vec<Vec<u8>>) -> Result<Measured, LoadError> {
+    let shared = |requests, left| {
+        let (next, left, tally) = (Cell::new(0), Cell::new(left), RefCell::new(Tally::new()));
+        Rc::new(Run { address, api: args.api, requests, next, left, tally })
     };
-    if uring {
-        let runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().with_entries(4096).enable_timer().build();
-        runtime.map_err(LoadError::Runtime)?.block_on(work)
-    } else {
-        let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build();
-        runtime.map_err(LoadError::Runtime)?.block_on(work)
-    }
+    let mut open = connect(address, args.concurrency).await;
+    let warmup = shared(requests.clone(), args.warmup);
+    open = phase(warmup, open).await.ok_or(LoadError::Stalled)?;
+    let run = shared(requests, args.requests);
+    let (before, began) = (cpu_now(args)?, Instant::now());
+    phase(run.clone(), open).await.ok_or(LoadError::Stalled)?;
+    let (wall, after) = (began.elapsed(), cpu_now(args)?);
+    let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
+    let cpu = Cpu {
+        client_cpu_seconds: spent(before.client_cpu_seconds, after.client_cpu_seconds),
+        server_cpu_seconds: spent(before.server_cpu_seconds, after.server_cpu_seconds),
+    };
+    let tally = run.tally.replace(Tally::new());
+    Ok(Measured { tally, wall, cpu })
 }
 
 fn cpu_now(args: &RunArgs) -> Result<Cpu, LoadError> {

@@ -1,10 +1,12 @@
 //! The route table: from a request's head to who answers it and what its body is for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::gate::Fields;
 use super::{Answer, App, BodyPlan, Handler, Route, Upload};
 use crate::http::head::{Head, Method};
+use crate::http::target::percent_decode;
 
 /// A path of the API and the methods that it knows, in the order in which `Allow` lists them.
 struct Entry {
@@ -40,7 +42,8 @@ pub fn route(
 ) -> Result<Route, Answer> {
     app.gate.check(head, bytes, extra)?;
     let path = head.path(bytes);
-    if let Some(digest) = path.strip_prefix(BLOBS).filter(|digest| !digest.contains('/')) {
+    if let Some(digest) = path.strip_prefix(BLOBS).and_then(segment) {
+        let digest = &*digest;
         return match head.method() {
             Method::Head => Ok(Route { plan: BodyPlan::Ignore, handler: Handler::BlobExists(digest.to_owned()) }),
             Method::Post => {
@@ -59,6 +62,11 @@ pub fn route(
         Some((_, handler)) => Ok(Route { plan: BodyPlan::Ignore, handler: handler.clone() }),
         None => Err(Answer::wrong_method(&allowed(entry))),
     }
+}
+
+/// A path segment with its escapes undone; what holds a slash then, or is no text, is no segment.
+fn segment(escaped: &str) -> Option<Cow<'_, str>> {
+    percent_decode(escaped).filter(|text| !text.contains('/'))
 }
 
 fn allowed(entry: &Entry) -> String {

@@ -86,6 +86,9 @@ pub enum CliError {
     /// The engine's process could not start.
     #[error("the engine: {0}")]
     Engine(#[source] io::Error),
+    /// `bench` could not measure.
+    #[error("{0}")]
+    Bench(String),
     /// A command that this build cannot run.
     #[error("{0} is not part of this build")]
     NotInBuild(&'static str),

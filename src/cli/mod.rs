@@ -89,7 +89,7 @@ fn dispatch(cli: &Cli, settings: &Settings) -> Result<(), CliError> {
         None => write!(out, "{}", command("llamero").render_help()).map_err(error::output),
         Some(Command::Serve(args)) => serve::run(args, settings),
         Some(Command::Engine(args)) => engine::run(args, settings),
-        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Bench(args)) => bench::run(args, settings),
         Some(Command::Run(args)) => run::run(args, &client, &mut out),
         Some(Command::Create(args)) => create::run(args, &client, &mut io::stderr().lock()),
         Some(Command::List(args)) => list::run(args, &client, &mut out),

@@ -138,7 +138,7 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
 }
 
 fn engine_main(control: UnixStream) -> io::Result<()> {
-    crate::engine::host::run(&control)
+    crate::engine::process::run(&control)
 }
 
 fn choose_driver(choice: DriverChoice) -> Result<Driver, StartError> {

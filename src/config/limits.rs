@@ -95,6 +95,13 @@ pub const CONTEXT_MIN: usize = 4;
 pub const ADMISSION_RESERVE_CELLS: usize = 32;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
+/// Cells of a model's KV pool when nothing says otherwise: sixteen streams of a thousand tokens. More cells cost memory
+/// and the time to clear it at load; fewer make requests wait.
+pub const POOL_CELLS_DEFAULT: u32 = 16 * 1024;
+/// Compiled chat templates that are kept, the least recently used out first.
+pub const TEMPLATES_MAX: usize = 64;
+/// Tokens of a prompt or an answer of `bench`.
+pub const BENCH_TOKENS_MAX: i64 = 1 << 20;
 /// Stop strings of one request, and the bytes of each.
 pub const STOPS_MAX: usize = 64;
 /// Longest stop string: text that may be its beginning is held back, so it bounds what a stream can lag.

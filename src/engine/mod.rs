@@ -5,6 +5,8 @@ pub mod clock;
 pub mod frames;
 pub mod handover;
 pub mod mailbox;
+pub mod measure;
+pub mod process;
 pub mod scheduler;
 pub mod sequence;
 pub mod supervisor;

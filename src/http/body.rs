@@ -142,7 +142,8 @@ impl BodyDecoder {
     fn step(&mut self, byte: u8) -> Result<State, BodyError> {
         match self.state {
             State::Size => {
-                (self.remaining, self.line) = (0, 0);
+                debug_assert_eq!(self.remaining, 0, "a chunk begins when the one before is used up");
+                self.line = 0;
                 self.add_digit(byte)
             }
             State::SizeMore | State::SizeBlank | State::Extension => self.step_size_line(byte),

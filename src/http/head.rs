@@ -408,8 +408,14 @@ impl Head {
     /// Forgets what was read, for the first bytes of another connection. Between the requests of one connection it is
     /// not needed.
     pub fn clear(&mut self) {
-        let fields = self.fields;
-        *self = Self { fields, ..Self::new() };
+        // All but the table of fields, whose length says what of it counts: it is most of the size.
+        self.state = State::Start;
+        (self.at, self.start) = (0, 0);
+        (self.method, self.method_name) = (Method::Other, Span::default());
+        self.version = Version::Http11;
+        (self.path, self.query, self.authority, self.host_field) = (Span::default(), None, None, None);
+        self.framing = Framing::default();
+        self.field_count = 0;
     }
 
     /// The method.

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use super::head::{Method, Version};
+use super::head::Version;
 
 /// Tells a client that waits with its body to send it (RFC 9110 section 15.2.1).
 pub const CONTINUE_100: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -15,15 +15,6 @@ pub const CHUNK_HEADER_BYTES: usize = 6;
 pub const CHUNK_END: &[u8] = b"\r\n";
 /// The last chunk and the end of a chunked body, without trailers (RFC 9112 section 7.1).
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-/// Content type of JSON answers.
-pub const JSON: &str = "application/json; charset=utf-8";
-/// Content type of the texts of 404 and 405 (behaviour page, section 0.7).
-pub const PLAIN: &str = "text/plain";
-/// Body of 404 for a path without a route (behaviour page, section 0.7).
-pub const NOT_FOUND: &[u8] = b"404 page not found";
-/// Body of 405; the caller adds `Allow` (behaviour page, section 0.7).
-pub const METHOD_NOT_ALLOWED: &[u8] = b"405 method not allowed";
 
 /// How the client learns where the body ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +27,6 @@ pub enum BodyLength {
     Chunked,
     /// By closing the connection: streams to HTTP/1.0. Implies `Connection: close`.
     Close,
-}
-
-impl BodyLength {
-    /// How a stream goes out to a client of that version: HTTP/1.0 has no chunks (RFC 9112 section 6.1).
-    pub fn of_stream(version: Version) -> Self {
-        match version {
-            Version::Http10 => Self::Close,
-            Version::Http11 => Self::Chunked,
-        }
-    }
 }
 
 /// The head of a response.
@@ -113,24 +94,6 @@ pub fn write_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a head with the Content-Length of `body`, and `body` itself unless `method` is HEAD (RFC 9110 section
-/// 9.3.2). `head.body` does not matter.
-pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, body: &[u8], method: Method) {
-    write_head(out, &ResponseHead { body: BodyLength::Length(body.len() as u64), ..*head });
-    if method != Method::Head {
-        out.extend_from_slice(body);
-    }
-}
-
-/// Appends the answer to a request that could not be understood, in the shape of Ollama's errors; the connection
-/// closes. `sentence` is one of this room's errors: it has nothing that JSON would escape.
-pub fn write_refusal(out: &mut Vec<u8>, status: u16, sentence: &str, date: &str) {
-    debug_assert!(!sentence.contains(['"', '\\', '<', '>', '&']) && !sentence.contains(char::is_control));
-    let body = format!(r#"{{"error":"{sentence}"}}"#);
-    let head = ResponseHead { content_type: Some(JSON), keep_alive: false, ..ResponseHead::new(status, date) };
-    write_response(out, &head, body.as_bytes(), Method::Get);
 }
 
 /// The header of a chunk with `length` bytes of data, always as wide: room for it can be left before the length is
@@ -241,7 +204,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
     use crate::http::body::{BodyDecoder, BodyError};
-    use crate::http::head::{BodyKind, HeadError};
+    use crate::http::head::BodyKind;
 
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -255,18 +218,16 @@ mod tests {
     fn heads_look_as_those_of_net_http() {
         let plain = ResponseHead::new(204, DATE);
         let stream = ResponseHead { content_type: Some("application/x-ndjson"), ..ResponseHead::new(200, DATE) };
-        let chunked = BodyLength::of_stream(Version::Http11);
-        let closed = BodyLength::of_stream(Version::Http10);
         let extra = [("Allow", "POST"), ("X", "a\r\nb\0")];
         let rows = [
             (plain, "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n"),
             (
-                ResponseHead { body: chunked, ..stream },
+                ResponseHead { body: BodyLength::Chunked, ..stream },
                 "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nDate: now\r\n\
                     Transfer-Encoding: chunked\r\n\r\n",
             ),
             (
-                ResponseHead { body: closed, version: Version::Http10, ..stream },
+                ResponseHead { body: BodyLength::Close, version: Version::Http10, ..stream },
                 "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nDate: now\r\nConnection: close\r\n\r\n",
             ),
             (
@@ -290,29 +251,6 @@ mod tests {
         for (head, text) in rows {
             assert_eq!(head_text(&head), text);
         }
-    }
-
-    #[test]
-    fn head_requests_get_the_length_without_the_body() {
-        for (method, body) in [(Method::Get, "404 page not found"), (Method::Head, "")] {
-            let head = ResponseHead { content_type: Some(PLAIN), ..ResponseHead::new(404, DATE) };
-            let mut out = Vec::new();
-            write_response(&mut out, &head, NOT_FOUND, method);
-            let text = String::from_utf8(out).unwrap();
-            assert!(text.starts_with("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n"), "{text}");
-            assert!(text.ends_with(&format!("Content-Length: 18\r\n\r\n{body}")), "{text}");
-        }
-    }
-
-    #[test]
-    fn refusals_carry_their_sentence() {
-        let mut out = Vec::new();
-        let error = HeadError::TargetTooLong;
-        write_refusal(&mut out, error.status(), &error.to_string(), DATE);
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with("HTTP/1.1 414 Request URI Too Long\r\n"), "{text}");
-        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
-        assert!(text.ends_with("\r\n\r\n{\"error\":\"the request target is longer than 8192 bytes\"}"), "{text}");
     }
 
     #[test]

@@ -129,17 +129,18 @@ pub struct Licenses(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Licenses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            One(String),
-            Many(Vec<String>),
-        }
-        Ok(match Either::deserialize(deserializer)? {
-            Either::One(text) if text.is_empty() => Self::default(),
-            Either::One(text) => Self(vec![text]),
-            Either::Many(texts) => Self(texts),
-        })
+        let wrong = || serde::de::Error::custom("license must be a string or an array of strings");
+        let texts = match Value::deserialize(deserializer)? {
+            Value::String(text) if text.is_empty() => return Ok(Self::default()),
+            one @ Value::String(_) => vec![one],
+            Value::Array(texts) => texts,
+            _ => return Err(wrong()),
+        };
+        let texts = texts.into_iter().map(|text| match text {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong()),
+        });
+        texts.collect::<Result<_, _>>().map(Self)
     }
 }
 

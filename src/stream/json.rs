@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    /// What Go 1.26 prints for the same numbers.
+    /// By the rule of Go's encoder: an exponent below 1e-6 and from 1e21 on, without zeros in front of it.
     #[test]
     fn floats_are_written_as_go_does() {
         let table: [(f64, &str); 14] = [

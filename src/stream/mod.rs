@@ -22,4 +22,6 @@ mod ring;
 pub mod slot;
 mod stamp;
 mod starved;
+#[cfg(test)]
+mod tests;
 pub mod wake;

@@ -29,7 +29,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// The stamp of a time since 1970. Years beyond 9999 are written as the last second of 9999.
+    /// The stamp of a time since 1970. What lies beyond jiff's last second, in 9999, is written as that one.
     pub(super) fn stamp(&mut self, since: Duration) -> Stamp {
         if self.second != Some(since.as_secs()) {
             self.second = Some(since.as_secs());

@@ -131,6 +131,9 @@ fn unchanged_models_are_not_read_again_and_changed_ones_are() {
 const SYSTEM: &str = "15d6cc3672414cc43b7557e04cbdcf5de584ee9a0bd1c8a2e77f4169e9fdd216";
 const MESSAGES: &str = "6ded5ee1fc8149dd554a587643ca6222bac4505fecb5a231e353a29c2643b358";
 
+/// A blob that is longer than the text of a layer may be.
+const LONG: &str = "5555555555555555555555555555555555555555555555555555555555555555";
+
 /// Whatever lies about in the folder of manifests, the good models are listed.
 #[test]
 fn what_is_broken_is_left_out() {
@@ -149,7 +152,9 @@ fn what_is_broken_is_left_out() {
         ("messages", good.replace(MESSAGES, SYSTEM)),
         ("nogguf", good.replace("image.system", "image.model")),
         ("long", " ".repeat(5 * 1024 * 1024)),
+        ("longtext", good.replace(SYSTEM, LONG)),
     ];
+    fs::write(folder.blob(&format!("sha256:{LONG}")), "x".repeat(5 * 1024 * 1024)).unwrap();
     for (tag, text) in &broken {
         fs::write(folder.manifest(&format!("mario:{tag}")), text).unwrap();
     }

@@ -73,7 +73,9 @@ fn refuse_later_work(request: &GenerateRequest, model: &Model) -> Result<(), Api
 /// The prompt, in the order of section 2.2: the request's system message replaces the model's, and the model's own
 /// messages come in only where no `context` stands for what was said before.
 fn prompt(request: &GenerateRequest, model: &Model) -> Prompt {
-    if request.raw {
+    let has_template = model.facts.as_ref().is_some_and(|facts| facts.chat_template.is_some());
+    // Without any template Ollama's is the prompt itself (section 7.1).
+    if request.raw || !has_template {
         return Prompt::Raw(request.prompt.clone());
     }
     let mut messages = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::duration;
+use crate::config::duration;
 use crate::engine::wire::KeepAlive;
 
 /// From a number of nanoseconds: below 0 is forever. So is what Go cannot count (292 years), where it overflows.

@@ -3,7 +3,6 @@
 pub mod chat;
 mod complete;
 pub mod create;
-pub mod duration;
 pub mod error;
 pub mod format;
 pub mod generate;

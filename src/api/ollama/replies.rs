@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{Message, ToolCall};
 use crate::engine::wire::Details;
 
 /// `{"error":…}`: every refusal, and the last line of a stream that broke off.
@@ -105,135 +104,9 @@ pub struct PsModel {
     pub context_length: u32,
 }
 
-/// Counts and times of a finished answer; those that are 0 are left out. Durations are nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// From the request to the end.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub total_duration: u64,
-    /// From the request to the loaded model.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub load_duration: u64,
-    /// Tokens of the prompt, cached ones included.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub prompt_eval_count: u64,
-    /// Time for the new ones.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub prompt_eval_duration: u64,
-    /// Tokens of the answer.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub eval_count: u64,
-    /// Time for them.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub eval_duration: u64,
-}
-
-/// `_debug_info`: the prompt instead of an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DebugInfo {
-    /// The prompt as the model would get it.
-    pub rendered_template: String,
-    /// Images in it.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub image_count: u64,
-}
-
-/// A token and how likely it was (the behaviour page, section 2.7).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Logprob {
-    /// The token and its logarithm.
-    #[serde(flatten)]
-    pub token: TokenLogprob,
-    /// Alternatives, the likeliest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub top_logprobs: Vec<TokenLogprob>,
-}
-
-/// One token.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TokenLogprob {
-    /// Its text.
-    pub token: String,
-    /// Natural logarithm of its probability.
-    pub logprob: f64,
-    /// Its bytes, which may be part of a character.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bytes: Vec<u8>,
-}
-
-/// An event of `/api/generate`, or all of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct GenerateReply {
-    /// Name as the client wrote it.
-    pub model: String,
-    /// [`super::time::utc`].
-    pub created_at: String,
-    /// Text.
-    pub response: String,
-    /// What the model thought before it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub thinking: String,
-    /// Whether this is the last.
-    pub done: bool,
-    /// `stop`, `length`, `load`, `unload`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub done_reason: String,
-    /// Tokens of prompt and answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub context: Vec<i32>,
-    /// Of the last event.
-    #[serde(flatten)]
-    pub metrics: Metrics,
-    /// Tools that the model called.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tool_calls: Vec<ToolCall>,
-    /// With `_debug_render_only`.
-    #[serde(default, rename = "_debug_info", skip_serializing_if = "Option::is_none")]
-    pub debug_info: Option<DebugInfo>,
-    /// Of this event's tokens.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub logprobs: Vec<Logprob>,
-    /// llamero's own: part of the prompt was left out.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub prompt_truncated: bool,
-}
-
-/// An event of `/api/chat`, or all of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ChatReply {
-    /// Name as the client wrote it.
-    pub model: String,
-    /// [`super::time::utc`].
-    pub created_at: String,
-    /// Text, thoughts, calls.
-    pub message: Message,
-    /// Whether this is the last.
-    pub done: bool,
-    /// `stop`, `length`, `load`, `unload`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub done_reason: String,
-    /// With `_debug_render_only`.
-    #[serde(default, rename = "_debug_info", skip_serializing_if = "Option::is_none")]
-    pub debug_info: Option<DebugInfo>,
-    /// Of this event's tokens.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub logprobs: Vec<Logprob>,
-    /// Of the last event.
-    #[serde(flatten)]
-    pub metrics: Metrics,
-    /// llamero's own: part of the conversation was left out.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub prompt_truncated: bool,
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands a reference
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands a reference
-fn is_false(yes: &bool) -> bool {
-    !yes
 }
 
 #[cfg(test)]
@@ -248,29 +121,6 @@ mod tests {
         let reply: T = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
         let written = to_vec(&reply).expect("serializable");
         assert_eq!(String::from_utf8(written).as_deref(), Ok(json));
-    }
-
-    #[test]
-    fn generate() {
-        for json in [
-            r#"{"model":"m","created_at":"t","response":"","done":true,"done_reason":"load"}"#,
-            r#"{"model":"m","created_at":"t","response":"\u003c","done":false}"#,
-            r#"{"model":"m","created_at":"t","response":"r","thinking":"t","done":true,"done_reason":"stop","context":[1,2],"total_duration":1,"load_duration":2,"prompt_eval_count":3,"prompt_eval_duration":4,"eval_count":5,"eval_duration":6,"logprobs":[{"token":"a","logprob":-5.960466182841628e-7,"bytes":[97],"top_logprobs":[{"token":"","logprob":-1}]}],"prompt_truncated":true}"#,
-            r#"{"model":"m","created_at":"t","response":"","done":false,"_debug_info":{"rendered_template":"x"}}"#,
-        ] {
-            comes_back::<GenerateReply>(json);
-        }
-    }
-
-    #[test]
-    fn chat() {
-        for json in [
-            r#"{"model":"m","created_at":"t","message":{"role":"assistant","content":""},"done":true,"done_reason":"unload"}"#,
-            r#"{"model":"m","created_at":"t","message":{"role":"assistant","content":"","thinking":"t","tool_calls":[{"id":"call_x","function":{"index":0,"name":"f","arguments":{"z":1,"a":2.5}}}]},"done":true,"done_reason":"stop","logprobs":[{"token":"a","logprob":-1}],"total_duration":1,"eval_count":2,"prompt_truncated":true}"#,
-            r#"{"model":"m","created_at":"t","message":{"role":"","content":""},"done":false,"_debug_info":{"rendered_template":"x","image_count":1}}"#,
-        ] {
-            comes_back::<ChatReply>(json);
-        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The reader against llamita, against headers made by hand for each error, and against damaged ones.
 
+use std::slice;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -44,7 +46,9 @@ fn array(kind: u32, len: u64, items: &[u8]) -> Vec<u8> {
 fn tensor(name: &str, dimensions: &[u64], kind: u32, offset: u64) -> Vec<u8> {
     let mut bytes = text(name);
     bytes.extend((dimensions.len() as u32).to_le_bytes());
-    dimensions.iter().for_each(|length| bytes.extend(length.to_le_bytes()));
+    for length in dimensions {
+        bytes.extend(length.to_le_bytes());
+    }
     bytes.extend(kind.to_le_bytes());
     bytes.extend(offset.to_le_bytes());
     bytes
@@ -171,7 +175,7 @@ fn version_2_has_the_layout_of_version_3() {
 fn wrong_tensors_have_their_error() {
     use GgufError as E;
     let good = tensor("a", &[4, 2], 0, 0);
-    assert_eq!(read(&file(&[], &[good.clone()])).unwrap().parameters(), 8);
+    assert_eq!(read(&file(&[], slice::from_ref(&good))).unwrap().parameters(), 8);
     check(&file(&[], &[good.clone(), tensor("b", &[8], 0, 32)])).unwrap();
     check(&file(&[], &[tensor("scalar", &[], 28, 0), tensor("none", &[0, 5], 2, 32)])).unwrap();
     let fails = |tensors: &[Vec<u8>]| check(&file(&[], tensors)).unwrap_err();
@@ -188,7 +192,7 @@ fn wrong_tensors_have_their_error() {
     for (kind, bytes) in [(4, &0_u32.to_le_bytes()[..]), (4, &24_u32.to_le_bytes()), (8, &text("32")), (10, &[0xff; 8])]
     {
         let keys = [key("general.alignment", kind, bytes)];
-        assert!(matches!(check(&file(&keys, &[good.clone()])), Err(E::Alignment(_))));
+        assert!(matches!(check(&file(&keys, slice::from_ref(&good))), Err(E::Alignment(_))));
     }
     let keys = [key("general.alignment", 4, &64_u32.to_le_bytes())];
     assert!(matches!(check(&file(&keys, &[good, tensor("b", &[1], 0, 32)])), Err(E::Offset { expected: 64, .. })));

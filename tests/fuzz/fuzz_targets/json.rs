@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use llamero::api::json::{Request, decode, free, to_vec};
-use llamero::api::ollama::types::{ChatRequest, CreateRequest, GenerateRequest};
+use llamero::api::ollama::types::{ChatRequest, GenerateRequest};
+use llamero::store::CreateRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

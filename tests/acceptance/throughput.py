@@ -160,12 +160,5 @@ def bench_rate(place, gguf, prompt, output):
     )
     if done.returncode != 0:
         raise RuntimeError(f"llamero bench: {done.stderr or done.stdout}")
-    prefill, decode = bench_rates(json.loads(path.read_text()))
-    return output / (prompt / prefill + output / decode)
-
-
-def bench_rates(found):
-    """Prefill and decode, tokens per second of all streams together, out of the line for 16 streams."""
-    rows = found if isinstance(found, list) else found.get("runs", found.get("rows", []))
-    row = next(row for row in rows if row["streams"] == CLIENTS)
-    return row["prefill_tokens_per_second"], row["decode_tokens_per_second"]
+    rows = json.loads(path.read_text())
+    return next(row for row in rows if row["streams"] == CLIENTS)["output_tokens_per_second"]

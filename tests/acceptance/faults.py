@@ -110,7 +110,10 @@ def next_request(llamero):
     began, tries = time.monotonic(), 0
     while time.monotonic() - began < SETTLE_SECONDS:
         tries += 1
-        status, answer = call(llamero.address, "POST", "/api/generate", SHORT)
+        try:
+            status, answer = call(llamero.address, "POST", "/api/generate", SHORT)
+        except (Cut, OSError) as error:
+            status, answer = "no answer", repr(error)
         if status == 200 and answer["response"] == SHORT_ANSWER:
             return time.monotonic() - began - answer.get("load_duration", 0) / 1e9, tries
         time.sleep(0.01)
@@ -170,19 +173,19 @@ def leave(address, seed):
 
 def leave_one(address, pieces, reset):
     """Asks, reads so many pieces of the stream, and leaves."""
-    connection = Connection(address)
     try:
-        connection.ask("POST", "/api/generate", ENDLESS)
-        if pieces > 0:
-            status, fields = connection.head()
-            if status != 200:
-                return f"status {status}"
-            for _, _ in zip(range(pieces), connection.pieces(fields)):
-                pass
+        with Connection(address) as connection:
+            connection.ask("POST", "/api/generate", ENDLESS)
+            if pieces > 0:
+                status, fields = connection.head()
+                if status != 200:
+                    return f"status {status}"
+                for _, _ in zip(range(pieces), connection.pieces(fields)):
+                    pass
+            if reset:
+                connection.reset()
     except (Cut, OSError) as error:
         return f"a stream was cut: {error!r}"
-    finally:
-        connection.reset() if reset else connection.close()
     return None
 
 

@@ -27,7 +27,10 @@ def thread_seconds(pid, thread):
     """CPU time that the threads of this name have taken so far, with that of io_uring's workers."""
     total, found = 0, False
     for task in (PROC / str(pid) / "task").iterdir():
-        comm = (task / "comm").read_text().strip()
+        try:
+            comm = (task / "comm").read_text().strip()
+        except OSError:
+            continue  # It has just ended.
         if comm == thread or comm.startswith(RING_WORKERS):
             found = found or comm == thread
             total += task_nanoseconds(task)

@@ -23,6 +23,8 @@ ANSWER_SECONDS = 15
 SLOW = {"LLAMERO_READ_TIMEOUT": "600ms"}
 SLOW_SECONDS = (0.5, 2.5)
 STREAMS = 16
+# After this long a signal has been heeded.
+SIGNAL_SECONDS = 0.3
 # Refused by routes rather than by the parser. These leave the connection open, but for the body that is too large.
 ROUTED = [
     (413, "body-too-large", b"POST /api/generate HTTP/1.1\r\nHost: a\r\nContent-Length: 268435457\r\n\r\n", None),
@@ -199,11 +201,14 @@ def drain(place, driver, report):
             idle.answer()
             llamero.process.send_signal(signal.SIGTERM)
             with ThreadPoolExecutor(STREAMS) as pool:
-                failures = list(filter(None, pool.map(cut_short, connections)))
+                ends = pool.map(cut_short, connections)
+                time.sleep(SIGNAL_SECONDS)
+                served = takes_connections(llamero.address)
+                failures = list(filter(None, ends))
+            if served:
+                failures.append("new connections are served")
             if not idle.is_closed():
                 failures.append("an idle connection stays open")
-            if takes_connections(llamero.address):
-                failures.append("new connections are served")
         code = llamero.stop()
         if code != 0:
             failures.append(f"exit {code}")

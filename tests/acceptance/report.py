@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 
+REASON_CHARACTERS = 300
 OK, MISSED, NOT_RUN, TOLD = "ok", "MISSED", "not run", "told"
 
 
@@ -57,7 +58,7 @@ class Report:
         self.add(what, figure, "", TOLD)
 
     def missed(self, what, why):
-        self.add(what, why, "", MISSED)
+        self.add(what, " ".join(why.split())[:REASON_CHARACTERS], "", MISSED)
 
     def not_run(self, what, why):
         self.add(what, why, "", NOT_RUN)

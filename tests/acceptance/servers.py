@@ -20,9 +20,11 @@ class Process:
 
     def __init__(self, place, name, command, environment=None):
         self.log = place.log(name)
+        # What this terminal has set for a server of its own is not for this one.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OLLAMA_", "LLAMERO_"))}
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ, **(environment or {}))
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**inherited, **(environment or {})}
             )
 
     def __enter__(self):

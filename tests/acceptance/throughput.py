@@ -17,6 +17,7 @@ ROUNDS = 3
 WAVES = 3
 ALONE = 4
 MAX_TOKENS = 64
+WARM_TOKENS = 8
 CONTEXT = 512
 # With the question and the model's own chat frame around them these make prompts of about 85 tokens.
 WORDS_PER_PROMPT = 17
@@ -30,22 +31,26 @@ BENCH_LEAST = 0.95
 
 def run(place, report):
     gguf = place.demo_model()
-    loadtest = place.loadtest()
     with Llamero(place) as llamero:
         llamero.has(MODEL, gguf)
         llamero.load(MODEL)
         if place.gpu:
             check_gpu(llamero, report)
-        asked = Asked(place, llamero)
-        own = Side(loadtest, llamero, ["--api", "generate", "--model", MODEL], asked.prompts, place)
+        questions = Questions(place, llamero)
+        own = Side(place, llamero, ["--api", "generate", "--model", MODEL], 0)
+        warm(own, questions)
         try:
-            with LlamaServer(place, gguf, CLIENTS, CONTEXT, machine.cpus()) as peer:
-                completions = ["--api", "openai-completions", "--model", MODEL]
-                other = Side(loadtest, peer, completions, asked.rendered, place)
-                against_peer(report, own, other)
+            with LlamaServer(place, gguf, CLIENTS, CONTEXT, machine.cpus()) as server:
+                peer = Side(place, server, ["--api", "openai-completions", "--model", MODEL], 1)
+                warm(peer, questions)
+                against_peer(report, questions, own, peer)
         except NotRun as why:
             report.not_run("against llama-server with 16 slots", why)
-        against_bench(place, report, own, gguf)
+        against_bench(place, report, questions, own, gguf)
+
+
+def warm(side, questions):
+    side.load(questions.next_set(), CLIENTS, CLIENTS, WARM_TOKENS)
 
 
 def check_gpu(llamero, report):
@@ -54,16 +59,27 @@ def check_gpu(llamero, report):
     report.check("the model lies on the GPU", f"size_vram {on_gpu / 1e6:.0f} of {size / 1e6:.0f} MB", "above 0", on_gpu > 0)
 
 
-class Asked:
-    """The questions, as files: as llamero is asked, and as its template renders them, for a server that gets them raw."""
+class Questions:
+    """Files of questions, each set used once: as llamero is asked, and as its template renders them for llama-server.
+
+    The peer gets the rendered text as it is, so that both models read the same tokens.
+    """
 
     def __init__(self, place, llamero):
-        draw = random.Random(4)
-        questions = [question(draw, number) for number in range(CLIENTS * WAVES)]
-        folder = place.folder("prompts")
-        self.prompts, self.rendered = folder / "prompts.json", folder / "rendered.json"
-        self.prompts.write_text(json.dumps(questions))
-        self.rendered.write_text(json.dumps([rendered(llamero, text) for text in questions]))
+        self.draw = random.Random(4)
+        self.folder = place.folder("prompts")
+        self.llamero = llamero
+        self.asked = 0
+
+    def next_set(self):
+        """A new set's files, first llamero's."""
+        numbers = range(self.asked, self.asked + CLIENTS * WAVES)
+        self.asked = numbers.stop
+        texts = [question(self.draw, number) for number in numbers]
+        files = tuple(self.folder / f"{name}-{numbers.start}.json" for name in ("asked", "rendered"))
+        files[0].write_text(json.dumps(texts))
+        files[1].write_text(json.dumps([rendered(self.llamero, text) for text in texts]))
+        return files
 
 
 def question(draw, number):
@@ -79,26 +95,28 @@ def rendered(llamero, prompt):
 class Side:
     """A server and how the load client asks it. Keeps what each round found."""
 
-    def __init__(self, loadtest, server, flags, prompts, place):
-        self.command = [loadtest, "run", "--url", url(server), *flags, "--prompts", str(prompts)]
+    def __init__(self, place, server, flags, which):
+        self.command = [place.loadtest(), "run", "--url", url(server), *flags]
+        self.which = which
         self.json = place.folder("load") / "result.json"
         self.rounds = []
         self.alone = []
-        self.load(CLIENTS, CLIENTS, 8)
 
-    def load(self, clients, requests, max_tokens=MAX_TOKENS):
+    def load(self, prompts, clients, requests, max_tokens=MAX_TOKENS):
         numbers = ["--concurrency", str(clients), "--requests", str(requests), "--max-tokens", str(max_tokens)]
         done = subprocess.run(
-            [*self.command, *numbers, "--json", str(self.json)],
+            [*self.command, "--prompts", str(prompts[self.which]), *numbers, "--json", str(self.json)],
             capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
         )
         if done.returncode != 0:
             raise RuntimeError(f"llamero-loadtest: {done.stderr or done.stdout}")
         return json.loads(self.json.read_text())
 
-    def round(self):
-        self.rounds.append(self.load(CLIENTS, CLIENTS * WAVES))
-        self.alone.append(self.load(1, ALONE))
+    def round(self, prompts):
+        self.rounds.append(self.load(prompts, CLIENTS, CLIENTS * WAVES))
+
+    def round_alone(self, prompts):
+        self.alone.append(self.load(prompts, 1, ALONE))
 
     def rate(self):
         return statistics.median(found["output_tokens_per_second"] for found in self.rounds)
@@ -115,11 +133,15 @@ class Side:
         return tuple(sum(found[key] for found in self.rounds) / requests for key in ("prompt_tokens", "output_tokens"))
 
 
-def against_peer(report, own, other):
+def against_peer(report, questions, own, other):
     for number in range(ROUNDS):
         # Who comes first changes, so that a machine that slows down wrongs neither.
-        for side in (own, other) if number % 2 == 0 else (other, own):
-            side.round()
+        order = (own, other) if number % 2 == 0 else (other, own)
+        together, alone = questions.next_set(), questions.next_set()
+        for side in order:
+            side.round(together)
+        for side in order:
+            side.round_alone(alone)
         rates = [f"{side.rounds[-1]['output_tokens_per_second']:.1f}" for side in (own, other)]
         report.note(f"round {number + 1}: llamero {rates[0]}, llama-server {rates[1]} tokens/s")
     for name, side in (("llamero", own), ("llama-server", other)):
@@ -137,11 +159,11 @@ def against_peer(report, own, other):
         report.told(f"time to first token, {what}", f"{times[0]:.0f} ms; llama-server {times[1]:.0f} ms")
 
 
-def against_bench(place, report, own, gguf):
+def against_bench(place, report, questions, own, gguf):
     """The engine alone does the same work, in turns with the server."""
     ratios, bench_rates = [], []
     for _ in range(ROUNDS):
-        own.rounds.append(own.load(CLIENTS, CLIENTS * WAVES))
+        own.round(questions.next_set())
         prompt, output = own.lengths()
         bench = bench_rate(place, gguf, round(prompt), round(output))
         bench_rates.append(bench)

@@ -10,6 +10,7 @@ HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 # GPU generations that `make cuda` builds for, as CMake numbers them (90: H100).
 CUDA_ARCHS ?= 90
 
+.NOTPARALLEL:
 .PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-gpu
 
 help:

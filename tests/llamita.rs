@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use llamero::engine::backend::{Backend, Batch, DecodeError, LoadPlan, Pos, SeqId, Token, Vocabulary};
 use llamero::engine::ffi::{LlamaLoader, LoadError};
+use llamero::prompt::{RenderOptions, Template};
 
 const CELLS: u32 = 4096;
 const BATCH_ROWS: u32 = 128;
@@ -15,12 +16,26 @@ const BATCH_ROWS: u32 = 128;
 #[derive(serde::Deserialize)]
 struct Recorded {
     id: String,
+    request: Request,
     prompt: String,
     text: String,
     /// `eos`, or `limit` where the request set one.
     stop: String,
     /// Tokens of the answer; the one that ended it counts.
     tokens: usize,
+}
+
+/// What was asked; raw prompts have no messages.
+#[derive(serde::Deserialize)]
+struct Request {
+    messages: Option<serde_json::Value>,
+    tools: Option<serde_json::Value>,
+    chat_template_kwargs: Option<TemplateArguments>,
+}
+
+#[derive(serde::Deserialize)]
+struct TemplateArguments {
+    enable_thinking: bool,
 }
 
 fn data(name: &str) -> PathBuf {
@@ -141,7 +156,8 @@ fn recorded_answers_come_sixteen_at_a_time() {
 fn facts_are_those_of_the_model() {
     let backend = llamita();
     let facts = backend.facts();
-    let told = (facts.vocabulary, facts.trained_context, facts.cells, facts.batch_rows, facts.sequences, facts.can_shift);
+    let told =
+        (facts.vocabulary, facts.trained_context, facts.cells, facts.batch_rows, facts.sequences, facts.can_shift);
     assert_eq!(told, (1024, 2048, CELLS, BATCH_ROWS as usize, 256, true));
     // Weights, then keys and values of 5 layers, 2 heads of 32 numbers in half precision.
     let weights = std::fs::metadata(data("llamita-f16.gguf")).expect("the file is there").len();
@@ -175,6 +191,55 @@ fn vocabulary_reads_as_the_file_says() {
     for token in [-1, 1024, Token::MIN, Token::MAX] {
         assert_eq!((vocabulary.piece(token), vocabulary.is_end(token)), (&b""[..], false), "token {token}");
     }
+}
+
+#[test]
+fn a_beginning_token_is_added_once() {
+    // The same model, changed to want the token: a key, the type 7 (bool) and the value.
+    let mut bytes = std::fs::read(data("llamita-f16.gguf")).expect("the file is there");
+    let key = b"tokenizer.ggml.add_bos_token";
+    let start = bytes.windows(key.len()).position(|window| window == key).expect("the key is there");
+    let value = start + key.len() + size_of::<u32>();
+    assert_eq!(bytes[start + key.len()..=value], [7, 0, 0, 0, 0]);
+    bytes[value] = 1;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wants-bos.gguf");
+    std::fs::write(&path, bytes).expect("room for a file");
+    let vocabulary = LlamaLoader::new().load(&plan(path), &|_| true).expect("it loads").vocabulary();
+
+    let tokenize = |text: &str, special, bos| vocabulary.tokenize(text, special, bos).expect("a short text");
+    let spelled = |text: &str, special, bos| -> Vec<u8> {
+        tokenize(text, special, bos).iter().flat_map(|&token| vocabulary.piece_special(token)).copied().collect()
+    };
+    assert_eq!(spelled("Hello", true, true), b"<|endoftext|>Hello");
+    assert_eq!(spelled("<|endoftext|>Hello", true, true), b"<|endoftext|>Hello");
+    assert_eq!(spelled("Hello", true, false), b"Hello");
+    // Where the text is only text, it has not begun yet.
+    let literal = tokenize("<|endoftext|>", false, true);
+    assert_eq!(vocabulary.piece_special(literal[0]), b"<|endoftext|>");
+    assert!(literal.len() > 2);
+}
+
+#[test]
+fn the_template_in_the_file_renders_the_recorded_prompts() {
+    let vocabulary = llamita().vocabulary();
+    let template = Template::compile(vocabulary.chat_template().expect("it has one")).expect("it is Jinja");
+    let mut rendered = 0;
+    for record in recorded() {
+        let Some(messages) = &record.request.messages else { continue };
+        let tools = record.request.tools.as_ref().map(ToString::to_string);
+        let options = RenderOptions {
+            bos: vocabulary.bos_text(),
+            eos: vocabulary.eos_text(),
+            add_generation_prompt: true,
+            enable_thinking: record.request.chat_template_kwargs.map(|arguments| arguments.enable_thinking),
+            tools: tools.as_deref(),
+        };
+        let prompt = template.render(&messages.to_string(), &options);
+        assert_eq!(prompt.as_deref(), Ok(record.prompt.as_str()), "prompt of {}", record.id);
+        rendered += 1;
+    }
+    assert_eq!(rendered, 36, "all but the raw ones and the fill-ins");
 }
 
 /// Decodes `tokens` from `position` on and returns the logits of the last.
@@ -239,18 +304,20 @@ fn a_full_pool_says_so_and_takes_nothing() {
     let plan = LoadPlan { cells: 256, ..plan(data("llamita-f16.gguf")) };
     let mut backend = LlamaLoader::new().load(&plan, &|_| true).expect("llamita loads");
     assert_eq!(backend.facts().cells, 256);
-    let mut fill = |sequence: SeqId| {
+    let hundred = |sequence: SeqId| {
         let mut batch = Batch::default();
-        (0..100).for_each(|position| batch.push(65, position, sequence, position == 99));
-        backend.decode(&batch).map(|()| greedy(backend.logits(99)))
+        for position in 0..100 {
+            batch.push(65, position, sequence, position == 99);
+        }
+        batch
     };
-    let first = fill(0).expect("100 cells of 256");
-    assert_eq!(fill(1), Ok(first));
-    assert_eq!(fill(2), Err(DecodeError::NoRoom { rows: 100 }));
+    assert_eq!(backend.decode(&hundred(0)), Ok(()));
+    let first = greedy(backend.logits(99));
+    assert_eq!(backend.decode(&hundred(1)), Ok(()));
+    assert_eq!(greedy(backend.logits(99)), first);
+    assert_eq!(backend.decode(&hundred(2)), Err(DecodeError::NoRoom { rows: 100 }));
     backend.remove(0, 0, -1);
-    let mut batch = Batch::default();
-    (0..100).for_each(|position| batch.push(65, position, 2, position == 99));
-    assert_eq!(backend.decode(&batch), Ok(()), "the failed batch left no positions behind");
+    assert_eq!(backend.decode(&hundred(2)), Ok(()), "the failed batch left no positions behind");
 }
 
 #[test]
@@ -272,7 +339,9 @@ fn all_sequence_ids_can_be_used() {
     let mut batch = Batch::default();
     for half in [0..128, 128..256] {
         batch.clear();
-        half.for_each(|sequence| batch.push(65, 0, sequence, true));
+        for sequence in half {
+            batch.push(65, 0, sequence, true);
+        }
         backend.decode(&batch).expect("256 sequences");
     }
     let (first, last) = (greedy(backend.logits(0)), greedy(backend.logits(127)));

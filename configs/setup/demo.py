@@ -156,6 +156,7 @@ def main():
     parser.add_argument("--folder", required=True, type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    options.folder = options.folder.resolve()
     binary = str(Path(options.binary).resolve())
 
     gguf = fetch(options.folder)

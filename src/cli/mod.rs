@@ -86,7 +86,8 @@ fn dispatch(cli: &Cli, settings: &Settings) -> Result<(), CliError> {
     let client = Client::new(&settings.host);
     match &cli.command {
         _ if cli.version => version::run(&client, &mut out),
-        None => write!(out, "{}", command("llamero").render_help()).map_err(error::output),
+        None => write!(out, "{}", command(name_of(std::env::args_os().next().as_ref())).render_help())
+            .map_err(error::output),
         Some(Command::Serve(args)) => serve::run(args, settings),
         Some(Command::Engine(args)) => engine::run(args, settings),
         Some(Command::Bench(args)) => bench::run(args, settings),
@@ -104,10 +105,15 @@ fn command(name: &'static str) -> clap::Command {
     Cli::command().name(name).after_help(format!("Environment Variables:\n{}", variables.concat()))
 }
 
+/// The name that a path of the program stands for.
+fn name_of(path: Option<&OsString>) -> &'static str {
+    let called = path.and_then(|path| Path::new(path).file_name()?.to_str());
+    if called == Some("ollama") { "ollama" } else { "llamero" }
+}
+
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let called = args.first().and_then(|path| Path::new(path).file_name()?.to_str());
-    let name = if called == Some("ollama") { "ollama" } else { "llamero" };
+    let name = name_of(args.first());
     Cli::from_arg_matches(&command(name).try_get_matches_from(args)?)
 }
 

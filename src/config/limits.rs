@@ -88,11 +88,19 @@ pub const LOG_LINE_BYTES: usize = 16 * 1024;
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
 pub const PREFILL_CHUNK_TOKENS: usize = 512;
+/// Context of a request that asks for none, where neither the settings nor the device's memory say otherwise.
+pub const CONTEXT_DEFAULT: u32 = 4096;
 /// Smallest context of a request (the behaviour page, section 2.8).
 pub const CONTEXT_MIN: usize = 4;
 /// Cells kept back at admission for each running sequence to grow into. Fewer: newcomers are thrown out again and computed
 /// twice; more: the pool stays emptier than it has to.
 pub const ADMISSION_RESERVE_CELLS: usize = 32;
+/// Requests whose prompt is being made or waits for a worker; one more is refused as if the queue were full.
+pub const PREPARING_MAX: usize = 4096;
+/// Messages on their way to the inference thread; a sender that finds no room waits.
+pub const INBOX_MAX: usize = 1024;
+/// Messages on their way from the inference thread to the supervisor.
+pub const EVENTS_MAX: usize = 256;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
 /// Cells of a model's KV pool when nothing says otherwise: sixteen streams of a thousand tokens. More cells cost memory

@@ -2,15 +2,21 @@
 
 pub mod backend;
 pub mod clock;
+#[cfg(feature = "llama")]
+pub mod ffi;
 pub mod frames;
 pub mod handover;
+pub mod inference;
+pub mod intake;
+pub mod loader;
 pub mod mailbox;
 pub mod measure;
+pub mod models;
+pub mod prepare;
 pub mod process;
 pub mod scheduler;
 pub mod sequence;
+pub mod stop;
 pub mod supervisor;
 pub mod synthetic;
-#[cfg(feature = "llama")]
-pub mod ffi;
 pub mod wire;

@@ -60,6 +60,7 @@ pub struct Sequence {
     sampled: usize,
     limits: Limits,
     paused: bool,
+    was_admitted: bool,
 }
 
 impl Sequence {
@@ -76,7 +77,7 @@ impl Sequence {
             return Err(SequenceError::TooLong { tokens: prompt.len(), context });
         }
         let limits = Limits { context, keep: limits.keep.min(context - CONTEXT_MIN), ..limits };
-        Ok(Self { id, known: prompt, computed: 0, sampled: 0, limits, paused: false })
+        Ok(Self { id, known: prompt, computed: 0, sampled: 0, limits, paused: false, was_admitted: false })
     }
 
     /// The request's name.
@@ -111,6 +112,15 @@ impl Sequence {
 
     pub(super) fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
+    }
+
+    /// Whether it has run before: it waits because it was preempted.
+    pub fn was_admitted(&self) -> bool {
+        self.was_admitted
+    }
+
+    pub(super) fn set_admitted(&mut self) {
+        self.was_admitted = true;
     }
 
     /// Its limits, clamped.

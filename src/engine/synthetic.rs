@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Batch, DecodeError, Facts, Pos, SeqId, Token, TokenizeError, Vocabulary};
+use super::backend::{Backend, Batch, DecodeError, Facts, LoadPlan, Pos, SeqId, Token, TokenizeError, Vocabulary};
+use super::loader::{LoadError, Loader};
 
 /// Token of the beginning of a sequence, `<s>`.
 pub const BEGIN: Token = 256;
@@ -177,6 +178,23 @@ impl Backend for SyntheticBackend {
             state = extend(state, cell.token);
             cell.state = state;
         }
+    }
+}
+
+/// Makes synthetic models, whatever file is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SyntheticLoader {
+    /// What they can do; pool and batch are as large as the plan says.
+    pub shape: Shape,
+}
+
+impl Loader for SyntheticLoader {
+    fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, LoadError> {
+        if !keep_going(1.0) {
+            return Err(LoadError::Stopped);
+        }
+        let shape = Shape { cells: plan.cells, batch_rows: plan.batch_rows as usize, ..self.shape };
+        Ok(Box::new(SyntheticBackend::new(shape)))
     }
 }
 

@@ -49,7 +49,8 @@ def check(report, name, command, llamero):
         report.check(f"the official {name} client", f"exit {done.returncode}", "all answers right", False)
         return
     found = json.loads(done.stdout)
-    failures = [f"{key}: {found.get(key)!r}, wanted {value!r}" for key, value in WANTED.items() if found.get(key) != value]
+    wrong = [key for key, value in WANTED.items() if found.get(key) != value]
+    failures = [f"{key}: {found.get(key)!r}, wanted {WANTED[key]!r}" for key in wrong]
     for key in ("generate events", "chat events"):
         if found[key] < EVENTS_LEAST:
             failures.append(f"{key}: {found[key]}")

@@ -46,7 +46,8 @@ def run(place, report):
         own = Side("llamero", llamero, "net-0", request("POST", "/debug/stream", body))
         peer = Side("hyper", hyper, "hyper-core", request("GET", query))
         for streams, most in STREAMS_MOST.items():
-            costs = alternate(report, own, peer, f"{streams} streams, µs an event", lambda side: stream_cost(side, streams))
+            what = f"{streams} streams, µs an event"
+            costs = alternate(report, own, peer, what, lambda side: stream_cost(side, streams))
             report.at_most(f"core's CPU time per token event over hyper's, {streams} streams", *verdict(costs, most))
         loadtest = place.loadtest()
         for side in (own, peer):

@@ -63,8 +63,8 @@ def kills(llamero, report):
     told = ", ".join(f"{count} with {end}" for end, count in ends.items())
     report.none_of("streams that end with an error when the engine is killed", lost, KILLS * STREAMS, "all")
     report.told("how they ended", told)
-    detail = f" s, {tries} tries were refused"
-    report.at_most(f"slowest next request after {KILLS} kills, less the model's load", max(waits), AGAIN_SECONDS, detail)
+    what = f"slowest next request after {KILLS} kills, less the model's load, s"
+    report.at_most(what, max(waits), AGAIN_SECONDS, f" ({tries} tries were refused)")
 
 
 def kill_under_streams(llamero, which, hurry):
@@ -160,7 +160,8 @@ def leavers(llamero, report):
     report.check(f"after {LEAVERS} clients that leave", figure, "exactly as before", same)
     grown = [now - was for was, now in zip(before.memory, after.memory)]
     figure = f"server {grown[0]:+.1f} MiB, engine {grown[1]:+.1f} MiB"
-    report.check(f"memory after {LEAVERS} clients that leave", figure, f"within {MEMORY_MIB} MiB", max(grown) <= MEMORY_MIB)
+    what, bound = f"memory after {LEAVERS} clients that leave", f"within {MEMORY_MIB} MiB"
+    report.check(what, figure, bound, max(grown) <= MEMORY_MIB)
 
 
 def leave(address, seed):

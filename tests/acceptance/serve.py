@@ -42,12 +42,14 @@ POINTS = {
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binaries", type=Path, default=Path("target/release"), help="where llamero, llamero-loadtest and examples/peer-hyper lie")
-    parser.add_argument("--llamero", type=Path, help="another llamero than the one of --binaries")
-    parser.add_argument("--demo", type=Path, default=Path("target/demo"), help="where the demo's model lies or is fetched to")
-    parser.add_argument("--only", help="points to run, as in 2,3")
-    parser.add_argument("--gpu", action="store_true", help="the build is for a GPU: it has to be used")
-    parser.add_argument("--markdown", type=Path, help="write the table to this file instead of the terminal")
+    add = parser.add_argument
+    binaries, demo = Path("target/release"), Path("target/demo")
+    add("--binaries", type=Path, default=binaries, help="where llamero, llamero-loadtest and examples/peer-hyper lie")
+    add("--llamero", type=Path, help="another llamero than the one of --binaries")
+    add("--demo", type=Path, default=demo, help="where the demo's model lies or is fetched to")
+    add("--only", help="points to run, as in 2,3")
+    add("--gpu", action="store_true", help="the build is for a GPU: it has to be used")
+    add("--markdown", type=Path, help="write the table to this file instead of the terminal")
     options = parser.parse_args()
     try:
         options.only = [int(number) for number in options.only.split(",")] if options.only else list(POINTS)

@@ -94,7 +94,8 @@ class Llamero(Process):
         with gguf.open("rb") as file:
             digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
         with Connection(self.address) as connection, gguf.open("rb") as file:
-            head = f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {gguf.stat().st_size}\r\n\r\n"
+            size = gguf.stat().st_size
+            head = f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
             connection.send(head.encode())
             while block := file.read(READ_BYTES):
                 connection.send(block)
@@ -134,7 +135,8 @@ class LlamaServer(Process):
         # Nothing of an earlier prompt is used again: every round asks the same of both servers.
         command = [
             *(place.llama_server(), "-m", str(gguf), "--host", "127.0.0.1", "--port", str(self.address[1])),
-            *("-np", str(slots), "-c", str(slots * context), "--no-kv-unified", "--no-cache-prompt", "--cache-ram", "0"),
+            *("-np", str(slots), "-c", str(slots * context), "--no-kv-unified"),
+            *("--no-cache-prompt", "--cache-ram", "0"),
             *("-t", str(threads), "-tb", str(threads)),
         ]
         if place.gpu:

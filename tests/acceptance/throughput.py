@@ -56,7 +56,8 @@ def warm(side, questions):
 def check_gpu(llamero, report):
     models = call_ok(llamero.address, "GET", "/api/ps")["models"]
     size, on_gpu = models[0]["size"], models[0].get("size_vram", 0)
-    report.check("the model lies on the GPU", f"size_vram {on_gpu / 1e6:.0f} of {size / 1e6:.0f} MB", "above 0", on_gpu > 0)
+    figure = f"size_vram {on_gpu / 1e6:.0f} of {size / 1e6:.0f} MB"
+    report.check("the model lies on the GPU", figure, "above 0", on_gpu > 0)
 
 
 class Questions:
@@ -147,9 +148,8 @@ def against_peer(report, questions, own, other):
     for name, side in (("llamero", own), ("llama-server", other)):
         prompt, output = side.lengths()
         report.note(f"{name}: {prompt:.1f} tokens a prompt, {output:.1f} an answer")
-    ratio = statistics.median(
-        mine["output_tokens_per_second"] / its["output_tokens_per_second"] for mine, its in zip(own.rounds, other.rounds)
-    )
+    rate = "output_tokens_per_second"
+    ratio = statistics.median(mine[rate] / its[rate] for mine, its in zip(own.rounds, other.rounds))
     detail = f" ({own.rate():.1f} and {other.rate():.1f} tokens/s)"
     report.at_least("16 clients, tokens/s over those of llama-server with 16 slots", ratio, PEER_LEAST, detail)
     rates = f"{own.rate_alone():.1f} tokens/s; llama-server {other.rate_alone():.1f}"
@@ -169,7 +169,8 @@ def against_bench(place, report, questions, own, gguf):
         bench_rates.append(bench)
         ratios.append(own.rounds[-1]["output_tokens_per_second"] / bench)
     detail = f" (bench: {statistics.median(bench_rates):.1f} tokens/s, prompts counted)"
-    report.at_least("16 clients, tokens/s over those of `llamero bench`", statistics.median(ratios), BENCH_LEAST, detail)
+    ratio = statistics.median(ratios)
+    report.at_least("16 clients, tokens/s over those of `llamero bench`", ratio, BENCH_LEAST, detail)
 
 
 def bench_rate(place, gguf, prompt, output):

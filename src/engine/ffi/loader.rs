@@ -184,7 +184,8 @@ impl LlamaLoader {
 }
 
 fn context_parameters(plan: &LoadPlan, sequences: usize) -> sys::llama_context_params {
-    let threads = if plan.threads == 0 { available_parallelism().map_or(1, |count| count.get() as u32) } else { plan.threads };
+    let threads =
+        if plan.threads == 0 { available_parallelism().map_or(1, |count| count.get() as u32) } else { plan.threads };
     // SAFETY: returns a plain struct of defaults.
     let mut parameters = unsafe { sys::llama_context_default_params() };
     parameters.n_ctx = plan.cells.clamp(1, POOL_CELLS_MAX);
@@ -206,7 +207,8 @@ fn context_parameters(plan: &LoadPlan, sequences: usize) -> sys::llama_context_p
 
 /// Fills in why a load failed from what the log said.
 fn explain(error: LoadError, plan: &LoadPlan, heard: &Heard) -> LoadError {
-    let reason = heard.reason.as_deref().map_or("llama.cpp gave no reason".to_owned(), |told| without_path(told, &plan.path));
+    let reason =
+        heard.reason.as_deref().map_or("llama.cpp gave no reason".to_owned(), |told| without_path(told, &plan.path));
     match error {
         LoadError::Refused(_) | LoadError::Context(_) if reason.contains("allocate") => {
             LoadError::NoMemory { cells: plan.cells, reason }

@@ -63,7 +63,8 @@ impl Heard {
         }
         for mark in ["error loading model: ", "failed to initialize the context: "] {
             if let Some((_, reason)) = line.split_once(mark) {
-                self.reason = Some(reason.trim().to_owned());
+                let reason = reason.trim();
+                self.reason = Some(reason.strip_prefix("llama_model_loader: ").unwrap_or(reason).to_owned());
             }
         }
     }
@@ -130,13 +131,14 @@ impl State {
     }
 }
 
-/// llama.cpp's "info" is what we call debugging: hundreds of lines for each load.
+/// One step quieter than llama.cpp: its "info" is a hundred lines for each load, and its warnings are advice to those
+/// who call it from a shell (that the pool is larger than the trained context, for one).
 fn emit(level: sys::ggml_log_level, line: &str) {
     let line = line.trim_end();
     match level {
         _ if line.is_empty() => {}
         sys::GGML_LOG_LEVEL_ERROR => tracing::error!(target: "llama", "{line}"),
-        sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama", "{line}"),
+        sys::GGML_LOG_LEVEL_WARN => tracing::info!(target: "llama", "{line}"),
         sys::GGML_LOG_LEVEL_DEBUG => tracing::trace!(target: "llama", "{line}"),
         _ => tracing::debug!(target: "llama", "{line}"),
     }
@@ -148,7 +150,9 @@ mod tests {
 
     fn heard(lines: &[&str]) -> Heard {
         let mut heard = Heard::default();
-        lines.iter().for_each(|line| heard.note(line));
+        for line in lines {
+            heard.note(line);
+        }
         heard
     }
 

@@ -118,6 +118,17 @@ impl Scheduler {
         self.waiting.len()
     }
 
+    /// Those of them that have never run.
+    pub fn newcomers(&self) -> usize {
+        self.waiting.iter().filter(|sequence| !sequence.was_admitted()).count()
+    }
+
+    /// Takes out the request that came last, if it has never run: the queue is too long.
+    pub fn turn_away(&mut self) -> Option<RequestId> {
+        let newest = self.waiting.pop_back_if(|sequence| !sequence.was_admitted())?;
+        Some(newest.id())
+    }
+
     /// Sequences that run, paused ones among them.
     pub fn running(&self) -> usize {
         self.order.len()
@@ -139,6 +150,11 @@ impl Scheduler {
     /// The sequence id that a request runs under for now.
     pub fn sequence_id(&self, id: RequestId) -> Option<SeqId> {
         self.places.get(&id).copied()
+    }
+
+    /// The request that runs under a sequence id for now.
+    pub fn request_of(&self, sequence: SeqId) -> Option<RequestId> {
+        self.running.get(usize::try_from(sequence).ok()?)?.as_ref().map(Sequence::id)
     }
 
     fn get_mut(&mut self, id: RequestId) -> Option<&mut Sequence> {
@@ -217,7 +233,8 @@ impl Scheduler {
                 return;
             }
             let Some(id) = self.ids.take() else { return };
-            let Some(sequence) = self.waiting.remove(index) else { return };
+            let Some(mut sequence) = self.waiting.remove(index) else { return };
+            sequence.set_admitted();
             plan.admitted.push(sequence.id());
             self.places.insert(sequence.id(), id);
             self.order.push(id);

@@ -13,6 +13,7 @@ messages = [{"role": "user", "content": "Hello"}]
 
 whole = client.generate(model=model, prompt=prompt, raw=True, options=options)
 parts = list(client.generate(model=model, prompt=prompt, raw=True, options=options, stream=True))
+last = parts[-1]
 chat = client.chat(model=model, messages=messages, options=options)
 chat_parts = list(client.chat(model=model, messages=messages, options=options, stream=True))
 try:
@@ -27,12 +28,12 @@ print(
             "generate": whole.response,
             "generate streamed": "".join(part.response for part in parts),
             "generate events": len(parts),
-            "generate done": [whole.done, whole.done_reason, parts[-1].done, parts[-1].done_reason],
+            "generate done": [whole.done, whole.done_reason, last.done, last.done_reason],
             "chat": chat.message.content,
             "chat streamed": "".join(part.message.content for part in chat_parts),
             "chat events": len(chat_parts),
             "chat role": chat.message.role,
-            "counts": [whole.prompt_eval_count, whole.eval_count] == [parts[-1].prompt_eval_count, parts[-1].eval_count],
+            "counts": (whole.prompt_eval_count, whole.eval_count) == (last.prompt_eval_count, last.eval_count),
             "list": [entry.model for entry in client.list().models],
             "ps": [entry.model for entry in client.ps().models],
             "error": error,

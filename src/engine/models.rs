@@ -1,0 +1,446 @@
+//! Which models are loaded, for whom, and which one goes when another needs its place.
+//!
+//! A pure state machine: time comes as an argument (`CLOCK_MONOTONIC`, nanoseconds), and what is to be done comes out
+//! as [`Action`]s. The rules (the behaviour page, sections 2.1 and 8.2, and the design's list of differences):
+//!
+//! - Names with the same blob share a loaded model, and requests for a model that is loading share the load.
+//! - A model stays for its keep-alive after its last request. A request may set that; one that does not leaves it.
+//! - When there is no room, the least recently used idle model goes. When none is idle, the least recently used one
+//!   takes no more requests and goes when it is; meanwhile the requests wait, first in, first out.
+//! - A load that nobody waits for any more is stopped.
+
+use std::collections::VecDeque;
+
+use super::backend::{Facts, LoadPlan};
+use super::loader::{LoadError, StopLoad};
+use super::sequence::RequestId;
+use super::wire::{KeepAlive, LoadOptions, Loaded, ModelRef};
+use crate::config::limits::{CONTEXT_DEFAULT, CONTEXT_MIN, LOADED_MODELS_MAX};
+
+#[cfg(test)]
+mod tests;
+
+/// Names one loaded model. A model that is loaded again gets another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelId(pub u64);
+
+/// How many models may be loaded, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Most models at once (`OLLAMA_MAX_LOADED_MODELS`); 0: what memory holds.
+    pub models: usize,
+    /// Bytes that all models together may take. A single model may be larger: trying it is the only way to know.
+    pub bytes: u64,
+    /// Keep-alive of a model whose requests do not say (`OLLAMA_KEEP_ALIVE`).
+    pub keep_alive: KeepAlive,
+    /// Context of a request that does not say (`OLLAMA_CONTEXT_LENGTH`), in tokens; 0: [`CONTEXT_DEFAULT`].
+    pub context: u32,
+    /// Cells of a model's KV pool, unless a request wants a larger context.
+    pub cells: u32,
+    /// Rows of a batch of a model whose requests do not say.
+    pub batch_rows: u32,
+}
+
+impl Room {
+    /// The context that a request gets from a model that was trained with `trained` tokens (0: not known yet).
+    pub fn context(&self, options: &LoadOptions, trained: u32) -> u32 {
+        let wanted = match (options.num_ctx, self.context) {
+            (0, 0) => CONTEXT_DEFAULT,
+            (0, default) => default,
+            (asked, _) => asked,
+        };
+        let context = if trained == 0 { wanted } else { wanted.min(trained) };
+        context.max(CONTEXT_MIN as u32)
+    }
+
+    fn plan(&self, model: &ModelRef) -> LoadPlan {
+        let options = &model.load;
+        LoadPlan {
+            path: model.path.clone(),
+            cells: self.cells.max(self.context(options, 0)),
+            batch_rows: if options.num_batch == 0 { self.batch_rows } else { options.num_batch },
+            gpu_layers: options.num_gpu,
+            main_gpu: options.main_gpu,
+            mmap: options.use_mmap.unwrap_or(true),
+            threads: options.num_thread,
+        }
+    }
+}
+
+/// A request that wants a model.
+#[derive(Debug, Clone)]
+pub struct Want {
+    /// Which request.
+    pub request: RequestId,
+    /// Which model, and how it shall be loaded if it is not.
+    pub model: ModelRef,
+    /// How long the model shall stay afterwards.
+    pub keep_alive: Option<KeepAlive>,
+    /// Bytes that it will take, about.
+    pub estimate: u64,
+}
+
+/// What the caller has to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Load a model, then tell [`Models::loaded`].
+    Load {
+        /// Its name from now on.
+        model: ModelId,
+        /// How.
+        plan: LoadPlan,
+        /// Tells that it is not wanted any more.
+        stop: StopLoad,
+    },
+    /// Give the memory of a model back.
+    Unload(ModelId),
+    /// A request has its model. It ends with [`Models::release`].
+    Grant {
+        /// Which request.
+        request: RequestId,
+        /// Its model.
+        model: ModelId,
+    },
+    /// A request gets no model.
+    Refuse {
+        /// Which request.
+        request: RequestId,
+        /// Why.
+        error: LoadError,
+    },
+}
+
+#[derive(Debug)]
+enum State {
+    Loading {
+        waiters: Vec<RequestId>,
+        stop: StopLoad,
+    },
+    /// `users` requests have it; without any, it is idle since `used_at`.
+    Ready {
+        facts: Facts,
+        users: usize,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: ModelId,
+    model: ModelRef,
+    plan: LoadPlan,
+    state: State,
+    keep_alive: KeepAlive,
+    estimate: u64,
+    /// When a request last came or went.
+    used_at: u64,
+    /// Takes no more requests, and goes when it is idle.
+    retiring: bool,
+    /// Its client asked for it to go, as `ps` shows.
+    unloading: bool,
+    /// It did not fit once already.
+    retried: bool,
+}
+
+impl Entry {
+    fn is_idle(&self) -> bool {
+        matches!(self.state, State::Ready { users: 0, .. })
+    }
+
+    fn bytes(&self) -> u64 {
+        match &self.state {
+            State::Loading { .. } => self.estimate,
+            State::Ready { facts, .. } => facts.bytes,
+        }
+    }
+
+    fn expires_at(&self, now: u64) -> Option<u64> {
+        let from = if self.is_idle() { self.used_at } else { now };
+        match self.keep_alive {
+            KeepAlive::Forever => None,
+            KeepAlive::For(nanoseconds) => Some(from.saturating_add(nanoseconds)),
+        }
+    }
+
+    /// Whether it has to be loaded again for `options`: only what was asked for counts, not what was left open
+    /// (section 8.2). Another `num_ctx` needs that only if it exceeds the pool.
+    fn contradicts(&self, options: &LoadOptions, context: u32) -> bool {
+        let plan = &self.plan;
+        let useful = match &self.state {
+            State::Loading { .. } => context,
+            State::Ready { facts, .. } => context.min(facts.trained_context),
+        };
+        useful > plan.cells
+            || (options.num_batch != 0 && options.num_batch != plan.batch_rows)
+            || (options.num_gpu >= 0 && options.num_gpu != plan.gpu_layers)
+            || (options.main_gpu.is_some() && options.main_gpu != plan.main_gpu)
+            || options.use_mmap.is_some_and(|mmap| mmap != plan.mmap)
+            || (options.num_thread != 0 && options.num_thread != plan.threads)
+    }
+}
+
+/// The loaded models. See the head of this file.
+#[derive(Debug)]
+pub struct Models {
+    room: Room,
+    entries: Vec<Entry>,
+    /// Requests whose model cannot be loaded yet, in the order in which they came.
+    pending: VecDeque<Want>,
+    actions: Vec<Action>,
+    named: u64,
+    changed: bool,
+}
+
+impl Models {
+    /// None loaded yet.
+    pub fn new(room: Room) -> Self {
+        let models = if room.models == 0 { LOADED_MODELS_MAX } else { room.models.min(LOADED_MODELS_MAX) };
+        let room = Room { models, ..room };
+        Self { room, entries: Vec::new(), pending: VecDeque::new(), actions: Vec::new(), named: 0, changed: false }
+    }
+
+    /// How many may be loaded, and how.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// What is to be done since the last call, in order.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Whether [`Self::list`] has changed since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Requests that wait for room or for a load.
+    pub fn waiting(&self) -> usize {
+        let waiters = |entry: &Entry| match &entry.state {
+            State::Loading { waiters, .. } => waiters.len(),
+            State::Ready { .. } => 0,
+        };
+        self.pending.len() + self.entries.iter().map(waiters).sum::<usize>()
+    }
+
+    /// A request wants a model. It is granted, refused, or waits until [`Self::abandon`].
+    pub fn request(&mut self, want: Want, now: u64) {
+        self.pending.push_back(want);
+        self.serve_pending(now);
+    }
+
+    /// A request that waits does so no longer.
+    pub fn abandon(&mut self, request: RequestId, now: u64) {
+        self.pending.retain(|want| want.request != request);
+        for entry in &mut self.entries {
+            let State::Loading { waiters, stop } = &mut entry.state else { continue };
+            let before = waiters.len();
+            waiters.retain(|&waiter| waiter != request);
+            if before > 0 && waiters.is_empty() {
+                stop.stop();
+                entry.retiring = true;
+            }
+        }
+        self.serve_pending(now);
+    }
+
+    /// A request that was granted a model has ended.
+    pub fn release(&mut self, model: ModelId, now: u64) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == model) else { return };
+        let State::Ready { users, .. } = &mut entry.state else { return };
+        *users = users.saturating_sub(1);
+        entry.used_at = now;
+        self.changed = true;
+        self.tick(now);
+        self.serve_pending(now);
+    }
+
+    /// A client asks that a model goes when its requests have ended. Nothing happens if it is not loaded.
+    pub fn unload(&mut self, model: &ModelRef, now: u64) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.model.path == model.path) else { return };
+        entry.keep_alive = KeepAlive::For(0);
+        entry.unloading = true;
+        self.changed = true;
+        self.tick(now);
+        self.serve_pending(now);
+    }
+
+    /// A load has ended.
+    pub fn loaded(&mut self, model: ModelId, result: Result<Facts, LoadError>, now: u64) {
+        let Some(index) = self.entries.iter().position(|entry| entry.id == model) else { return };
+        let retry = result == Err(LoadError::NoMemory) && !self.entries[index].retried && self.evict_idle();
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == model) else { return };
+        let State::Loading { waiters, stop } = &mut entry.state else { return };
+        if retry {
+            entry.retried = true;
+            self.actions.push(Action::Load { model, plan: entry.plan.clone(), stop: stop.clone() });
+            return;
+        }
+        let waiters = std::mem::take(waiters);
+        self.changed = true;
+        match result {
+            Ok(facts) => {
+                entry.state = State::Ready { facts, users: waiters.len() };
+                entry.used_at = now;
+                self.actions.extend(waiters.into_iter().map(|request| Action::Grant { request, model }));
+            }
+            Err(error) => {
+                self.entries.retain(|entry| entry.id != model);
+                let refuse = |request| Action::Refuse { request, error: error.clone() };
+                self.actions.extend(waiters.into_iter().map(refuse));
+            }
+        }
+        self.tick(now);
+        self.serve_pending(now);
+    }
+
+    /// Unloads the idle models whose time has come.
+    pub fn tick(&mut self, now: u64) {
+        let gone = |entry: &Entry| {
+            entry.is_idle() && (entry.retiring || entry.expires_at(now).is_some_and(|expires| expires <= now))
+        };
+        let before = self.entries.len();
+        for entry in self.entries.extract_if(.., |entry| gone(entry)) {
+            self.actions.push(Action::Unload(entry.id));
+        }
+        if self.entries.len() < before {
+            self.changed = true;
+            self.serve_pending(now);
+        }
+    }
+
+    /// When [`Self::tick`] has to be called next.
+    pub fn next_expiry(&self, now: u64) -> Option<u64> {
+        self.entries.iter().filter(|entry| entry.is_idle()).filter_map(|entry| entry.expires_at(now)).min()
+    }
+
+    /// What `ps` shows, in the order of loading. `unix_now` is the Unix time at `now`, in nanoseconds.
+    pub fn list(&self, now: u64, unix_now: i64) -> Vec<Loaded> {
+        let line = |entry: &Entry| {
+            let State::Ready { facts, .. } = &entry.state else { return None };
+            let left = |expires: u64| i64::try_from(expires.saturating_sub(now)).unwrap_or(i64::MAX);
+            Some(Loaded {
+                model: entry.model.clone(),
+                bytes: facts.bytes,
+                gpu_bytes: facts.gpu_bytes,
+                context: self.room.context(&entry.model.load, facts.trained_context).min(facts.cells),
+                expires_unix_ns: entry.expires_at(now).map(|expires| unix_now.saturating_add(left(expires))),
+                stopping: entry.unloading || entry.retiring,
+            })
+        };
+        self.entries.iter().filter_map(line).collect()
+    }
+
+    /// Goes through the waiting requests in their order and grants or loads what is possible.
+    fn serve_pending(&mut self, now: u64) {
+        // Once one waits for room, no later one may take it.
+        let mut room = true;
+        for _ in 0..self.pending.len() {
+            let Some(want) = self.pending.pop_front() else { return };
+            if let Some(want) = self.serve(want, &mut room, now) {
+                self.pending.push_back(want);
+            }
+        }
+    }
+
+    /// Serves a request, or gives it back if it has to wait. `room`: whether a load may be started.
+    fn serve(&mut self, want: Want, room: &mut bool, now: u64) -> Option<Want> {
+        let context = self.room.context(&want.model.load, 0);
+        if let Some(index) = self.entries.iter().position(|entry| entry.model.path == want.model.path) {
+            let entry = &mut self.entries[index];
+            if !entry.retiring && !entry.contradicts(&want.model.load, context) {
+                self.join(index, &want, now);
+                return None;
+            }
+            // It is loaded again, the other way, when it is idle; until then its other clients keep it.
+            entry.retiring = true;
+            self.changed = true;
+            if !entry.is_idle() {
+                return Some(want);
+            }
+            self.evict(index);
+        }
+        if !*room || !self.make_room(want.estimate) {
+            *room = false;
+            return Some(want);
+        }
+        self.start(want, now);
+        None
+    }
+
+    fn join(&mut self, index: usize, want: &Want, now: u64) {
+        let entry = &mut self.entries[index];
+        if let Some(keep_alive) = want.keep_alive {
+            entry.keep_alive = keep_alive;
+            entry.unloading = false;
+        }
+        entry.used_at = now;
+        self.changed = true;
+        match &mut entry.state {
+            State::Loading { waiters, .. } => waiters.push(want.request),
+            State::Ready { users, .. } => {
+                *users += 1;
+                self.actions.push(Action::Grant { request: want.request, model: entry.id });
+            }
+        }
+    }
+
+    fn start(&mut self, want: Want, now: u64) {
+        self.named += 1;
+        let (id, stop) = (ModelId(self.named), StopLoad::default());
+        let plan = self.room.plan(&want.model);
+        self.actions.push(Action::Load { model: id, plan: plan.clone(), stop: stop.clone() });
+        self.entries.push(Entry {
+            id,
+            model: want.model,
+            plan,
+            state: State::Loading { waiters: vec![want.request], stop },
+            keep_alive: want.keep_alive.unwrap_or(self.room.keep_alive),
+            estimate: want.estimate,
+            used_at: now,
+            retiring: false,
+            unloading: false,
+            retried: false,
+        });
+    }
+
+    /// Sees to room for one more model. False: it has to wait for one that is in use.
+    fn make_room(&mut self, estimate: u64) -> bool {
+        loop {
+            let used: u64 = self.entries.iter().map(Entry::bytes).sum();
+            let fits = self.entries.len() < self.room.models && used.saturating_add(estimate) <= self.room.bytes;
+            if self.entries.is_empty() || fits {
+                return true;
+            }
+            if !self.evict_idle() {
+                self.retire_one();
+                return false;
+            }
+        }
+    }
+
+    /// Unloads the least recently used idle model. False if none is idle.
+    fn evict_idle(&mut self) -> bool {
+        let idle = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_idle());
+        let Some((index, _)) = idle.min_by_key(|(_, entry)| entry.used_at) else { return false };
+        self.evict(index);
+        true
+    }
+
+    fn evict(&mut self, index: usize) {
+        let entry = self.entries.remove(index);
+        self.actions.push(Action::Unload(entry.id));
+        self.changed = true;
+    }
+
+    /// Lets the least recently used model take no more requests, unless one is on its way out already: without that, a
+    /// model that is always in use would keep all others out.
+    fn retire_one(&mut self) {
+        if self.entries.iter().any(|entry| entry.retiring) {
+            return;
+        }
+        if let Some(entry) = self.entries.iter_mut().min_by_key(|entry| entry.used_at) {
+            entry.retiring = true;
+            self.changed = true;
+        }
+    }
+}

@@ -11,10 +11,10 @@ HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 CUDA_ARCHS ?= 90
 
 .NOTPARALLEL:
-.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda
+.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-gpu
 
 help:
-	@printf 'make build | test | lint | bench | serve | demo | cuda\n'
+	@printf 'make build | test | lint | bench | serve | demo | cuda | accept-serve | accept-gpu\n'
 	@printf 'The binaries lie in %s/release.\n' "$(TARGET)"
 
 setup:
@@ -61,3 +61,22 @@ demo: build
 cuda: setup
 	$(call say,building with CUDA for architectures $(CUDA_ARCHS) into $(TARGET)/cuda/release: about 25 minutes on two cores)
 	CUDA_ARCHS="$(CUDA_ARCHS)" configs/setup/cuda.sh $(TARGET)/cuda
+
+# Points to run, as in ONLY=2,3; all without it. SHARED and PEERS name what is measured with.
+ONLY ?=
+GPU_POINTS := 2,4,5
+ACCEPT := python3 tests/acceptance/serve.py --binaries $(TARGET)/release --demo $(TARGET)/demo
+
+accept-serve: build
+	$(call say,building the peer of the network core)
+	cargo build --release --example peer-hyper
+	$(call say,showing what serve has to show)
+	$(ACCEPT) $(if $(ONLY),--only $(ONLY))
+
+# Asked first: a build with CUDA takes half an hour.
+accept-gpu:
+	@nvidia-smi -L 2>/dev/null || { echo 'accept-gpu: there is no GPU on this machine: points 2, 4 and 5 were not run'; exit 1; }
+	$(MAKE) cuda
+	cargo build --release -p llamero-loadtest
+	$(call say,showing what serve has to show on a GPU)
+	$(ACCEPT) --llamero $(TARGET)/cuda/release/llamero --gpu --only $(or $(ONLY),$(GPU_POINTS))

@@ -1,0 +1,187 @@
+"""Point 2: output tokens per second of 16 clients on the demo model, beside llama-server and `llamero bench`."""
+
+import json
+import random
+import statistics
+import subprocess
+
+import machine
+from place import NotRun
+from servers import LlamaServer, Llamero, url
+from web import call_ok
+
+MODEL = "smollm2:135m"
+CLIENTS = 16
+ROUNDS = 3
+# Waves of 16 in one round.
+WAVES = 3
+ALONE = 4
+MAX_TOKENS = 64
+WARM_TOKENS = 8
+CONTEXT = 512
+# With the question and the model's own chat frame around them these make prompts of about 85 tokens.
+WORDS_PER_PROMPT = 17
+WORDS = """river garden window mountain winter bread market bridge letter candle forest island doctor farmer ship
+morning summer village kitchen mirror paper stone horse cloud silver music painter school train basket lemon
+teacher brother ocean valley castle storm blanket feather ladder wagon barn orchard harbor lantern pocket""".split()
+LOAD_SECONDS = 600
+PEER_LEAST = 0.93
+BENCH_LEAST = 0.95
+
+
+def run(place, report):
+    gguf = place.demo_model()
+    with Llamero(place) as llamero:
+        llamero.has(MODEL, gguf)
+        llamero.load(MODEL)
+        if place.gpu:
+            check_gpu(llamero, report)
+        questions = Questions(place, llamero)
+        own = Side(place, llamero, ["--api", "generate", "--model", MODEL], 0)
+        warm(own, questions)
+        try:
+            with LlamaServer(place, gguf, CLIENTS, CONTEXT, machine.cpus()) as server:
+                peer = Side(place, server, ["--api", "openai-completions", "--model", MODEL], 1)
+                warm(peer, questions)
+                against_peer(report, questions, own, peer)
+        except NotRun as why:
+            report.not_run("against llama-server with 16 slots", why)
+        against_bench(place, report, questions, own, gguf)
+
+
+def warm(side, questions):
+    side.load(questions.next_set(), CLIENTS, CLIENTS, WARM_TOKENS)
+
+
+def check_gpu(llamero, report):
+    models = call_ok(llamero.address, "GET", "/api/ps")["models"]
+    size, on_gpu = models[0]["size"], models[0].get("size_vram", 0)
+    figure = f"size_vram {on_gpu / 1e6:.0f} of {size / 1e6:.0f} MB"
+    report.check("the model lies on the GPU", figure, "above 0", on_gpu > 0)
+
+
+class Questions:
+    """Files of questions, each set used once: as llamero is asked, and as its template renders them for llama-server.
+
+    The peer gets the rendered text as it is, so that both models read the same tokens.
+    """
+
+    def __init__(self, place, llamero):
+        self.draw = random.Random(4)
+        self.folder = place.folder("prompts")
+        self.llamero = llamero
+        self.asked = 0
+
+    def next_set(self):
+        """A new set's files, first llamero's."""
+        numbers = range(self.asked, self.asked + CLIENTS * WAVES)
+        self.asked = numbers.stop
+        texts = [question(self.draw, number) for number in numbers]
+        files = tuple(self.folder / f"{name}-{numbers.start}.json" for name in ("asked", "rendered"))
+        files[0].write_text(json.dumps(texts))
+        files[1].write_text(json.dumps([rendered(self.llamero, text) for text in texts]))
+        return files
+
+
+def question(draw, number):
+    words = ", ".join(draw.choices(WORDS, k=WORDS_PER_PROMPT))
+    return f"Story {number}. Write a long story with these words: {words}."
+
+
+def rendered(llamero, prompt):
+    body = {"model": MODEL, "prompt": prompt, "stream": False, "_debug_render_only": True}
+    return call_ok(llamero.address, "POST", "/api/generate", body)["_debug_info"]["rendered_template"]
+
+
+class Side:
+    """A server and how the load client asks it. Keeps what each round found."""
+
+    def __init__(self, place, server, flags, which):
+        self.command = [place.loadtest(), "run", "--url", url(server), *flags]
+        self.which = which
+        self.json = place.folder("load") / "result.json"
+        self.rounds = []
+        self.alone = []
+
+    def load(self, prompts, clients, requests, max_tokens=MAX_TOKENS):
+        numbers = ["--concurrency", str(clients), "--requests", str(requests), "--max-tokens", str(max_tokens)]
+        done = subprocess.run(
+            [*self.command, "--prompts", str(prompts[self.which]), *numbers, "--json", str(self.json)],
+            capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"llamero-loadtest: {done.stderr or done.stdout}")
+        return json.loads(self.json.read_text())
+
+    def round(self, prompts):
+        self.rounds.append(self.load(prompts, CLIENTS, CLIENTS * WAVES))
+
+    def round_alone(self, prompts):
+        self.alone.append(self.load(prompts, 1, ALONE))
+
+    def rate(self):
+        return statistics.median(found["output_tokens_per_second"] for found in self.rounds)
+
+    def rate_alone(self):
+        return statistics.median(found["output_tokens_per_second"] for found in self.alone)
+
+    def first_ms(self, rounds):
+        return statistics.median(found["ttft_ms"]["p50"] for found in rounds)
+
+    def lengths(self):
+        """Tokens of a prompt and of an answer, on average."""
+        requests = sum(found["requests"] for found in self.rounds)
+        return tuple(sum(found[key] for found in self.rounds) / requests for key in ("prompt_tokens", "output_tokens"))
+
+
+def against_peer(report, questions, own, other):
+    for number in range(ROUNDS):
+        # Who comes first changes, so that a machine that slows down wrongs neither.
+        order = (own, other) if number % 2 == 0 else (other, own)
+        together, alone = questions.next_set(), questions.next_set()
+        for side in order:
+            side.round(together)
+        for side in order:
+            side.round_alone(alone)
+        rates = [f"{side.rounds[-1]['output_tokens_per_second']:.1f}" for side in (own, other)]
+        report.note(f"round {number + 1}: llamero {rates[0]}, llama-server {rates[1]} tokens/s")
+    for name, side in (("llamero", own), ("llama-server", other)):
+        prompt, output = side.lengths()
+        report.note(f"{name}: {prompt:.1f} tokens a prompt, {output:.1f} an answer")
+    rate = "output_tokens_per_second"
+    ratio = statistics.median(mine[rate] / its[rate] for mine, its in zip(own.rounds, other.rounds))
+    detail = f" ({own.rate():.1f} and {other.rate():.1f} tokens/s)"
+    report.at_least("16 clients, tokens/s over those of llama-server with 16 slots", ratio, PEER_LEAST, detail)
+    rates = f"{own.rate_alone():.1f} tokens/s; llama-server {other.rate_alone():.1f}"
+    report.told("one client after another", rates)
+    for what, rounds in (("16 clients", "rounds"), ("one client", "alone")):
+        times = [side.first_ms(getattr(side, rounds)) for side in (own, other)]
+        report.told(f"time to first token, {what}", f"{times[0]:.0f} ms; llama-server {times[1]:.0f} ms")
+
+
+def against_bench(place, report, questions, own, gguf):
+    """The engine alone does the same work, in turns with the server."""
+    ratios, bench_rates = [], []
+    for _ in range(ROUNDS):
+        own.round(questions.next_set())
+        prompt, output = own.lengths()
+        bench = bench_rate(place, gguf, round(prompt), round(output))
+        bench_rates.append(bench)
+        ratios.append(own.rounds[-1]["output_tokens_per_second"] / bench)
+    detail = f" (bench: {statistics.median(bench_rates):.1f} tokens/s, prompts counted)"
+    ratio = statistics.median(ratios)
+    report.at_least("16 clients, tokens/s over those of `llamero bench`", ratio, BENCH_LEAST, detail)
+
+
+def bench_rate(place, gguf, prompt, output):
+    """Output tokens over the time of prefill and decode together, as a client sees them."""
+    path = place.folder("bench") / "bench.json"
+    lengths = ["--prompt-tokens", str(prompt), "--max-tokens", str(output)]
+    done = subprocess.run(
+        [place.serving(), "bench", str(gguf), "--streams", str(CLIENTS), *lengths, "--json", str(path)],
+        capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"llamero bench: {done.stderr or done.stdout}")
+    rows = json.loads(path.read_text())
+    return next(row for row in rows if row["streams"] == CLIENTS)["output_tokens_per_second"]

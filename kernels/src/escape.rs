@@ -3,94 +3,108 @@
 //! Clients compare our streams with Ollama's, and Ollama is Go: its encoder escapes `<`, `>` and `&` (safe inside HTML)
 //! and U+2028 and U+2029 (line ends to JavaScript) besides what RFC 8259 section 7 demands.
 
-/// Most bytes that one byte of text can become: a control character turns into `\u00xx`.
+/// Longest escape sequence, `\u0000`, for one byte of text.
 pub const GROWTH_MAX: usize = 6;
 
-/// Copied as it is.
-const PLAIN: u8 = 0;
-/// Becomes `\u00xx`.
-const HEX: u8 = 1;
-/// First byte of U+2028 and U+2029, and of other characters that are copied.
-const E2: u8 = 2;
-// Every other class is the letter behind the backslash.
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// What becomes of each byte.
-const CLASS: [u8; 256] = {
-    let mut class = [PLAIN; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        class[control] = HEX;
-        control += 1;
+/// Bytes that end a run of plain text: those that are escaped, and 0xe2, with which U+2028 and U+2029 begin.
+const STOPS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
     }
-    class[b'<' as usize] = HEX;
-    class[b'>' as usize] = HEX;
-    class[b'&' as usize] = HEX;
-    class[0x08] = b'b';
-    class[0x0c] = b'f';
-    class[b'\n' as usize] = b'n';
-    class[b'\r' as usize] = b'r';
-    class[b'\t' as usize] = b't';
-    class[b'"' as usize] = b'"';
-    class[b'\\' as usize] = b'\\';
-    class[0xe2] = E2;
-    class
+    let mut index = 0;
+    let others = b"\"\\<>&\xe2";
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
 };
 
-/// Writes `text`, escaped and without quotes, to the front of `out`; gives the number of bytes written.
-///
-/// `None`: it does not fit, and the front of `out` holds some beginning of it. [`GROWTH_MAX`] times the length of
-/// `text` is always enough. Escapes never split: what is written is valid UTF-8.
-pub fn escape_into(text: &str, out: &mut [u8]) -> Option<usize> {
+/// Hands `text`, escaped and without quotes, to `put` in pieces. Every byte grows to at most [`GROWTH_MAX`].
+#[inline]
+pub fn escape(text: &str, mut put: impl FnMut(&[u8])) {
     let bytes = text.as_bytes();
-    let mut written = 0;
+    let mut done = 0; // bytes that are handed out
+    let mut at = 0; // end of the plain run after them
+    while let Some(run) = plain_run(&bytes[at..]) {
+        at += run;
+        // A stop is a whole character, or the first of the three bytes of one that begins with 0xe2.
+        let (sequence, length) = sequence(&bytes[at..]);
+        if let Some(sequence) = sequence {
+            put(&bytes[done..at]);
+            put(sequence.bytes());
+            done = at + length;
+        }
+        at += length;
+    }
+    put(&bytes[done..]);
+}
+
+/// Length of the plain text in front of the first stop, or `None` when there is no stop.
+#[inline]
+fn plain_run(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        // Most text needs nothing: copy up to the next byte that does.
-        let run = rest.iter().position(|&byte| CLASS[byte as usize] != PLAIN).unwrap_or(rest.len());
-        let (plain, rest) = rest.split_at(run);
-        written = put(out, written, plain)?;
-        let Some(&special) = rest.first() else { break };
-        let taken = match CLASS[special as usize] {
-            HEX => {
-                written = put(out, written, &hex_escape(special))?;
-                1
-            }
-            E2 => {
-                let (bytes, taken) = separator_or_character(rest);
-                written = put(out, written, bytes)?;
-                taken
-            }
-            letter => {
-                written = put(out, written, &[b'\\', letter])?;
-                1
-            }
-        };
-        at += run + taken;
+    for word in bytes.chunks_exact(8) {
+        if word_has_stop(u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]])) {
+            break;
+        }
+        at += 8;
     }
-    Some(written)
+    bytes[at..].iter().position(|&byte| STOPS[byte as usize]).map(|offset| at + offset)
 }
 
-/// Copies `bytes` to `out[at..]`; gives the place behind them, `None` if they do not fit.
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
-    let end = at.checked_add(bytes.len())?;
-    out.get_mut(at..end)?.copy_from_slice(bytes);
-    Some(end)
+/// Whether one of eight bytes may be a stop: exact but for bytes from 0x80 up, which all count.
+#[inline]
+fn word_has_stop(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // For bytes below 0x80: the high bit of `b - n` is set when b < n. Borrows only arise where one was found.
+    let below = |n: u64| word.wrapping_sub(ONES * n);
+    let is = |byte: u8| (word ^ (ONES * byte as u64)).wrapping_sub(ONES);
+    (word | below(0x20) | is(b'"') | is(b'\\') | is(b'<') | is(b'>') | is(b'&')) & HIGH != 0
 }
 
-/// `\u00xx`, in the lower-case digits that Go uses.
-fn hex_escape(byte: u8) -> [u8; 6] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [b'\\', b'u', b'0', b'0', DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]]
+/// An escape sequence.
+struct Sequence {
+    memory: [u8; GROWTH_MAX],
+    len: usize,
 }
 
-/// What to write for the character at the front of `rest`, which begins with 0xE2, and how long that character is.
-fn separator_or_character(rest: &[u8]) -> (&[u8], usize) {
-    match rest {
-        [0xe2, 0x80, 0xa8, ..] => (b"\\u2028", 3),
-        [0xe2, 0x80, 0xa9, ..] => (b"\\u2029", 3),
-        // UTF-8: 0xE2 leads three bytes, so the other two are there and need no look.
-        _ => (rest.get(..3).unwrap_or(rest), 3),
+impl Sequence {
+    fn short(letter: u8) -> Self {
+        Self { memory: [b'\\', letter, 0, 0, 0, 0], len: 2 }
     }
+
+    fn unicode(code: u16) -> Self {
+        let digit = |shift: u16| HEX[(code >> shift & 15) as usize];
+        Self { memory: [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)], len: GROWTH_MAX }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+}
+
+/// What to write for the character that begins with a stop (`None`: itself), and its length in bytes.
+fn sequence(rest: &[u8]) -> (Option<Sequence>, usize) {
+    let sequence = match *rest {
+        [0xe2, 0x80, last @ (0xa8 | 0xa9), ..] => return (Some(Sequence::unicode(0x2000 | (last as u16 - 0x80))), 3),
+        [0xe2, ..] => return (None, 3.min(rest.len())),
+        [byte @ (b'"' | b'\\'), ..] => Sequence::short(byte),
+        [0x08, ..] => Sequence::short(b'b'),
+        [0x0c, ..] => Sequence::short(b'f'),
+        [b'\n', ..] => Sequence::short(b'n'),
+        [b'\r', ..] => Sequence::short(b'r'),
+        [b'\t', ..] => Sequence::short(b't'),
+        [byte, ..] => Sequence::unicode(byte as u16),
+        [] => return (None, 0),
+    };
+    (Some(sequence), 1)
 }
 
 #[cfg(test)]
@@ -101,74 +115,68 @@ mod tests {
 
     use super::*;
 
-    /// The rule, one character at a time.
+    fn escaped(text: &str) -> String {
+        let mut out = Vec::new();
+        escape(text, |bytes| out.extend_from_slice(bytes));
+        String::from_utf8(out).unwrap()
+    }
+
+    /// One character at a time, by the rules as they are written down.
     fn naive(text: &str) -> String {
         let mut out = String::new();
-        for c in text.chars() {
-            match c {
+        for character in text.chars() {
+            match character {
                 '"' => out.push_str("\\\""),
                 '\\' => out.push_str("\\\\"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
                 '\n' => out.push_str("\\n"),
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
-                '\u{8}' => out.push_str("\\b"),
-                '\u{c}' => out.push_str("\\f"),
-                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                    write!(out, "\\u{:04x}", c as u32).unwrap();
+                '\0'..'\u{20}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    write!(out, "\\u{:04x}", character as u32).unwrap();
                 }
-                _ => out.push(c),
+                other => out.push(other),
             }
         }
         out
     }
 
-    fn escaped(text: &str) -> String {
-        let mut out = vec![0xff; text.len() * GROWTH_MAX];
-        let written = escape_into(text, &mut out).unwrap();
-        out.truncate(written);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
-    fn writes_what_go_writes() {
-        // Output of Go 1.22's json.Marshal, without its quotes.
+    fn known_texts() {
         let table = [
             ("", ""),
             ("plain", "plain"),
-            ("<a href=\"x\">&</a>", r#"\u003ca href=\"x\"\u003e\u0026\u003c/a\u003e"#),
-            ("\n\r\t\u{8}\u{c}", r"\n\r\t\b\f"),
-            ("\0\u{1}\u{b}\u{1f} \u{7f}", "\\u0000\\u0001\\u000b\\u001f \u{7f}"),
-            ("C:\\temp", r"C:\\temp"),
-            ("a\u{2028}b\u{2029}", r"a\u2028b\u2029"),
-            ("\u{2027}\u{202a}€√é😀", "\u{2027}\u{202a}€√é😀"),
+            ("a\"b\\c/d", r#"a\"b\\c/d"#),
+            ("<a href='x'>&amp;</a>", r"\u003ca href='x'\u003e\u0026amp;\u003c/a\u003e"),
+            ("\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}", "\\n\\r\\t\\b\\f\\u0000\\u001f\u{7f}"),
+            ("\u{2027}\u{2028}\u{2029}\u{202a}", "\u{2027}\\u2028\\u2029\u{202a}"),
+            ("こんにちは🌸", "こんにちは🌸"),
         ];
         for (text, expected) in table {
-            assert_eq!(escaped(text), expected);
+            assert_eq!(escaped(text), expected, "{text:?}");
         }
     }
 
+    /// Every ASCII character at every place of two words, so that each lane of the fast path is met.
     #[test]
-    fn too_small_by_any_number_of_bytes_is_none() {
-        let text = "<\u{2028}\n😀é\"";
-        let whole = naive(text).len();
-        for size in 0..whole {
-            assert_eq!(escape_into(text, &mut vec![0; size]), None, "{size} of {whole}");
+    fn every_byte_in_every_lane() {
+        for code in 0..0x80_u8 {
+            for place in 0..16 {
+                let mut text = vec![b'x'; 17];
+                text[place] = code;
+                let text = String::from_utf8(text).unwrap();
+                assert_eq!(escaped(&text), naive(&text), "{code:#x} at {place}");
+            }
         }
-        assert_eq!(escape_into(text, &mut vec![0; whole]), Some(whole));
     }
 
     proptest! {
         #[test]
-        fn equals_the_naive_version(text in "(?s:.|[\\x00-\\x30<>&\\\\\u{2020}-\u{2030}]){0,80}") {
-            prop_assert_eq!(escaped(&text), naive(&text));
-        }
-
-        #[test]
-        fn leaves_the_rest_of_the_buffer_alone(text in "(?s:.){0,40}", spare in 0usize..8) {
-            let length = naive(&text).len();
-            let mut out = vec![0xff; length + spare];
-            prop_assert_eq!(escape_into(&text, &mut out), Some(length));
-            prop_assert!(out[length..].iter().all(|&byte| byte == 0xff));
+        fn like_the_naive_one(text in "[a-z\"\\\\<>&\\x00-\\x20\u{2020}-\u{2030}\u{e9}\u{1f338}]{0,80}") {
+            let out = escaped(&text);
+            prop_assert_eq!(&out, &naive(&text));
+            prop_assert!(out.len() <= text.len() * GROWTH_MAX);
         }
     }
 }

@@ -46,9 +46,8 @@ impl Gate {
         }
         let Some((name, addresses)) = &self.machine else { return Ok(()) };
         match host_allowed(host, name, addresses) {
-            HostDecision::Address => Ok(()),
             HostDecision::Name if head.method() == Method::Options => Err(Answer::empty(204)),
-            HostDecision::Name => Ok(()),
+            HostDecision::Address | HostDecision::Name => Ok(()),
             HostDecision::Forbidden => Err(Answer::empty(403)),
         }
     }

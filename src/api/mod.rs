@@ -159,7 +159,7 @@ impl Handler {
             Handler::Generate => ollama::generate::handle(app, body, Call::now(version)),
             Handler::Chat => ollama::chat::handle(app, body, Call::now(version)),
             Handler::Create => ollama::create::handle(app.clone(), body),
-            Handler::BlobExists(digest) => upload::exists(app.clone(), digest),
+            Handler::BlobExists(digest) => upload::exists(app.clone(), &digest),
             Handler::EngineCount => ops::engine_count(app.clone()),
             Handler::SyntheticStream => ops::synthetic_stream(body, Call::now(version)),
         }

@@ -94,8 +94,8 @@ fn parse(text: &str) -> Result<Digest, Answer> {
 }
 
 /// Whether a blob is there.
-pub fn exists(app: Arc<App>, text: String) -> Outcome {
-    match parse(&text) {
+pub fn exists(app: Arc<App>, text: &str) -> Outcome {
+    match parse(text) {
         Err(answer) => Outcome::Answer(answer),
         Ok(digest) => Outcome::Worker(Box::new(move || {
             let there = app.store.blobs().find(&digest).is_some();

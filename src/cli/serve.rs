@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
@@ -15,6 +14,7 @@ use crate::config::env::{LogLevel, Settings};
 use crate::config::host::Host;
 use crate::config::limits;
 use crate::engine::mailbox::Mailbox;
+use crate::engine::process;
 use crate::engine::supervisor::{self, EngineHandle, Mode};
 use crate::engine::wire::EngineSettings;
 use crate::net::driver::{self, Driver};
@@ -125,7 +125,7 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
         EngineMode::Child => Mode::Child,
         EngineMode::Thread => Mode::Thread,
     };
-    let supervisor = supervisor::supervise(engine.clone(), mode, engine_settings(settings), engine_main)
+    let supervisor = supervisor::supervise(engine.clone(), mode, engine_settings(settings), process::run)
         .map_err(StartError::Supervisor)?;
     for Bound { address, .. } in bound.iter().take(1) {
         tracing::info!(%driver, cores, version = env!("CARGO_PKG_VERSION"), "listening on {address}");
@@ -136,10 +136,6 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
     let _ = supervisor.join();
     tracing::info!("stopped");
     Ok(served?)
-}
-
-fn engine_main(control: UnixStream) -> io::Result<()> {
-    crate::engine::process::run(&control)
 }
 
 fn choose_driver(choice: DriverChoice) -> Result<Driver, StartError> {

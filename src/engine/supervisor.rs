@@ -43,7 +43,7 @@ pub enum Mode {
 }
 
 /// Runs an engine on its control socket until the socket ends. A thread-mode engine is this function.
-pub type EngineMain = fn(UnixStream) -> io::Result<()>;
+pub type EngineMain = fn(&UnixStream) -> io::Result<()>;
 
 /// The engine as the rest of the front sees it.
 pub struct EngineHandle {
@@ -199,7 +199,7 @@ fn start(handle: &EngineHandle, mode: Mode, settings: &EngineSettings, main: Eng
     handover::send(&control, region.fd(), &far_sockets, &bells)?;
     frames::write(&mut &control, &Control::Start(settings.clone())).map_err(io::Error::other)?;
     let body = match mode {
-        Mode::Thread => Body::Thread(thread::Builder::new().name("engine".into()).spawn(move || main(far_control))?),
+        Mode::Thread => Body::Thread(thread::Builder::new().name("engine".into()).spawn(move || main(&far_control))?),
         Mode::Child => {
             let program = std::env::current_exe()?;
             let child = Command::new(program)

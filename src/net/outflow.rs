@@ -98,11 +98,9 @@ async fn watch<S: Socket>(
         let (start, capacity) = (buffer.len(), buffer.capacity());
         let (result, buffer) = reader.cancelable_read(buffer.slice_mut(start..capacity), handle.clone()).await;
         input.give_back(buffer.into_inner());
-        match result {
-            Ok(0) => return,
-            Ok(_) => {}
-            // Cancelled, because the reply has ended, or failed: done either way.
-            Err(_) => return,
+        // At the end of the input the client has gone; an error is that, too, or the cancelling at the reply's end.
+        if !matches!(result, Ok(1..)) {
+            return;
         }
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! An event is `open`, its text, `close`, what its kind adds, `}`. Numbers that are zero are left out, as Go does.
 
-use super::escape::put_escaped;
 use super::frames::{Final, Logprob, TokenLogprob};
-use super::json::{Sink, put_f64, put_i32, put_u64};
+use super::json::{Sink, put_escaped, put_f64, put_i32, put_u64};
 use super::stamp::Stamp;
 use crate::engine::wire::Dialect;
 

@@ -5,9 +5,8 @@
 //! text collects here, because its length goes out first.
 
 use super::back::Outbox;
-use super::escape::put_escaped;
 use super::events::{Events, put_error, put_logprobs};
-use super::json::{Fixed, Sink};
+use super::json::{Fixed, Sink, put_escaped};
 use super::slot::{PAYLOAD_BYTES, SlotHead};
 use crate::config::limits::WHOLE_REPLY_BYTES;
 use crate::engine::wire::{Framing, ReplyFormat, StreamKey};

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use llamero_kernels::escape::escape;
+
 /// Takes the bytes of a frame.
 pub(super) trait Sink {
     /// Appends bytes.
@@ -45,6 +47,12 @@ impl Sink for Fixed<'_> {
             self.len = self.memory.len();
         }
     }
+}
+
+/// Appends text as it stands inside a JSON string.
+#[inline]
+pub(super) fn put_escaped(sink: &mut impl Sink, text: &str) {
+    escape(text, |bytes| sink.put(bytes));
 }
 
 /// Appends an integer in decimal.

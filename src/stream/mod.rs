@@ -10,7 +10,6 @@
 
 pub mod back;
 mod cursor;
-mod escape;
 mod events;
 pub mod frames;
 pub mod front;

@@ -64,13 +64,9 @@ pub fn ps(app: &App) -> Answer {
 }
 
 fn ps_line(loaded: &Loaded, zone: &TimeZone) -> PsModel {
-    let expires = match loaded.expires_unix_ns {
-        Some(at) => Timestamp::from_nanosecond(i128::from(at)).unwrap_or(Timestamp::MAX),
-        None => {
-            let forever = Timestamp::now().as_nanosecond() + i128::from(FOREVER_NS);
-            Timestamp::from_nanosecond(forever).unwrap_or(Timestamp::MAX)
-        }
-    };
+    let forever = || Timestamp::now().as_nanosecond() + i128::from(FOREVER_NS);
+    let expires = loaded.expires_unix_ns.map_or_else(forever, i128::from);
+    let expires = Timestamp::from_nanosecond(expires).unwrap_or(Timestamp::MAX);
     PsModel {
         name: loaded.model.name.clone(),
         model: loaded.model.name.clone(),

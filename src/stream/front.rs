@@ -101,7 +101,8 @@ impl CoreFront {
     }
 
     /// Sets what is called when a slot comes free after the engine asked for that: it should send `ToEngine::Wake`.
-    /// Called from [`Slot`]'s drop, once each time the engine asks.
+    /// Called from [`Slot`]'s drop, once each time the engine asks. It should not own this `CoreFront`, whose slots
+    /// own it.
     pub fn on_starved(&self, hook: Box<dyn Fn()>) {
         *self.shared.on_starved.borrow_mut() = Some(hook);
     }

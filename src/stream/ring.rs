@@ -4,8 +4,8 @@
 //! cannot overflow, and the writer need not know how far the reader is: before it writes the same cell again it has
 //! got a number back which the reader had taken from that cell or a later one. Only the tail is shared.
 //!
-//! Loom checks this with two slots, see the test at the end:
-//! `RUSTFLAGS="--cfg loom" cargo test --release --no-default-features --lib stream`.
+//! Loom checks this with two slots, in `tests/interleavings.rs`:
+//! `RUSTFLAGS="--cfg loom -C target-cpu=native" cargo test --release --no-default-features --lib interleavings`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -75,6 +75,9 @@ fn the_head_is_read_once() {
     assert_eq!(slots[0].head(), super::head(7, 5));
 }
 
+/// What a lying front writes.
+type Lie<'a> = &'a dyn Fn(&Rig);
+
 /// A front that lies costs its own core its slots, and nothing else.
 #[test]
 fn each_lie_of_a_front_has_its_name() {
@@ -82,7 +85,7 @@ fn each_lie_of_a_front_has_its_name() {
         rig.write(layout::FREE_CELLS, number);
         rig.write(layout::FREE_TAIL, 1);
     };
-    let table: [(&dyn Fn(&Rig), Violation); 4] = [
+    let table: [(Lie<'_>, Violation); 4] = [
         (&|rig| free(rig, 4096), Violation::Number(4096)),
         (&|rig| free(rig, u32::MAX), Violation::Number(u32::MAX)),
         (&|rig| free(rig, 17), Violation::Twice(17)), // it was never sent

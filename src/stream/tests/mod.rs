@@ -1,7 +1,8 @@
 //! Both sides of a region in one process, and what the tests of this room do with them.
 //!
 //! Under the address sanitizer, in a target folder of its own: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-//! cargo test --release --no-default-features --target x86_64-unknown-linux-gnu --lib stream`.
+//! cargo test --release --no-default-features --target x86_64-unknown-linux-gnu --lib stream -- --skip through_a_socket`
+//! (monoio 0.2.4 leaks 24 bytes with each of its drivers, and the sanitizer counts them).
 
 mod events;
 mod hostile;

@@ -282,6 +282,18 @@ fn a_paused_stream_stands_still_and_a_core_without_slots_goes_on_when_they_come_
 }
 
 #[test]
+fn a_client_that_leaves_while_it_is_paused_leaves_nothing_behind() {
+    let mut rig = Rig::new(1, Shape::default(), |_| {});
+    rig.send(0, &ToEngine::Submit(Box::new(submit(1, completion("hi", 10_000)))));
+    rig.count_when(|count| count.running == 1);
+    rig.send(0, &ToEngine::Pause(1));
+    let paused_at = rig.count_when(|count| count.cells > 0).cells;
+    rig.send(0, &ToEngine::Cancel(1));
+    let count = rig.count_when(|count| count.running == 0);
+    assert_eq!(count.cells, 0, "{paused_at} before");
+}
+
+#[test]
 fn models_take_turns_step_by_step() {
     let mut rig = Rig::new(1, Shape::default(), |_| {});
     for stream in 0..6 {

@@ -100,7 +100,7 @@ impl Host {
         for index in 0..self.plan.ready.len() {
             let ready = self.plan.ready[index];
             let Some((answering, mut reply)) = desk.answering(ready.request) else {
-                // It left between the plan and now: nothing of it is wanted.
+                // Nobody waits for its token: the sequence goes too.
                 self.scheduler.leave(ready.request);
                 continue;
             };

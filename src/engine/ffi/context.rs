@@ -109,7 +109,7 @@ impl Rows {
         }
     }
 
-    /// Copies `batch` and describes it for llama.cpp. The result borrows from `self` and `limit` is its most rows.
+    /// Copies `batch` and describes it for llama.cpp. The pointers in the result lead into `self`.
     fn describe(&mut self, batch: &Batch, facts: &Facts) -> sys::llama_batch {
         let count = batch.len();
         // The first two are memory safety, the others would abort inside llama.cpp: all are the scheduler's mistakes.

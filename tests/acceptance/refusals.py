@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -205,7 +204,7 @@ def drain(place, driver, report):
         with Connection(llamero.address) as idle:
             idle.ask("GET", "/api/version")
             idle.answer()
-            llamero.process.send_signal(signal.SIGTERM)
+            llamero.ask_to_end()
             with ThreadPoolExecutor(STREAMS) as pool:
                 ends = pool.map(cut_short, connections)
                 time.sleep(SIGNAL_SECONDS)
@@ -215,7 +214,7 @@ def drain(place, driver, report):
                 failures.append("new connections are served")
             if not idle.is_closed():
                 failures.append("an idle connection stays open")
-        code = llamero.stop()
+        code = llamero.ended()
         if code != 0:
             failures.append(f"exit {code}")
     report.none_of(f"streams through a drain ({driver})", failures, STREAMS, "all end whole, exit 0")

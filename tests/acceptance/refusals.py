@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +22,16 @@ ANSWER_SECONDS = 15
 SLOW = {"LLAMERO_READ_TIMEOUT": "600ms"}
 SLOW_SECONDS = (0.5, 2.5)
 STREAMS = 16
+STREAM_TOKENS = 300
+# How long streams may go on is a setting; a busy machine must not decide whether they end whole.
+PATIENT = {"LLAMERO_DRAIN_TIMEOUT": "120s"}
 # After this long a signal has been heeded.
 SIGNAL_SECONDS = 0.3
 # Refused by routes rather than by the parser. These leave the connection open, but for the body that is too large.
 ROUTED = [
-    (413, "body-too-large", b"POST /api/generate HTTP/1.1\r\nHost: a\r\nContent-Length: 268435457\r\n\r\n", None),
-    (404, "no-such-path", b"GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", None),
-    (405, "wrong-method", b"PUT /api/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET, HEAD"),
+    (413, "body-too-large", b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 268435457\r\n\r\n", None),
+    (404, "no-such-path", b"GET /nope HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", None),
+    (405, "wrong-method", b"PUT /api/version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "GET, HEAD"),
 ]
 
 
@@ -50,12 +52,13 @@ def refused(path):
     """The rows of the table: status, name, bytes, and the `Allow` of the answer where it has one."""
     lines = path.read_text().splitlines()
     rows = [line.split(" ", 2) for line in lines if line and not line.startswith("#")]
-    # `/` takes no body, and would be refused for its method before the body is looked at.
     return [(int(status), name, for_body(unescape(text)), None) for status, name, text in rows] + ROUTED
 
 
 def for_body(data):
-    return data.replace(b"POST / ", b"POST /api/generate ", 1)
+    """`/` takes no body, and `a` is no host of ours: such a request would be refused before its body is looked at."""
+    asked = b"POST / HTTP/1.1\r\nHost: a\r\n"
+    return data.replace(asked, b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\n", 1)
 
 
 def unescape(text):
@@ -135,7 +138,7 @@ def send_pieces(connection, pieces, pause):
 
 
 def slow_requests(llamero, driver, report):
-    post = b"POST /api/generate HTTP/1.1\r\nHost: a\r\n"
+    post = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\n"
     stands = {
         "a head that stands still": b"GET /api/version HTTP/1.1\r\nHo",
         "a body that stands still": post + b'Content-Length: 100\r\n\r\n{"mod',
@@ -176,7 +179,7 @@ def moves_on(address):
     """A body that takes far longer than the deadline, but moves."""
     body = b'{"model":"nope"}'
     with Connection(address, ANSWER_SECONDS) as connection:
-        connection.send(b"POST /api/generate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body))
+        connection.send(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body))
         for byte in body:
             send_pieces(connection, [bytes([byte])], 0)
             time.sleep(0.12)
@@ -192,14 +195,16 @@ def moves_on(address):
 
 def drain(place, driver, report):
     """SIGTERM while 16 answers of a real model stream: all end whole, an idle connection is closed, exit 0."""
-    with Llamero(place, ["--driver", driver]) as llamero:
+    with Llamero(place, ["--driver", driver], PATIENT) as llamero:
         llamero.has(MODEL, place.llamita("llamita-f16.gguf"))
         llamero.load(MODEL)
-        connections = [stream(llamero.address) for _ in range(STREAMS)]
+        connections = streams(llamero.address)
+        if (running := llamero.count()["running"]) < STREAMS:
+            raise RuntimeError(f"only {running} streams run when the signal is sent")
         with Connection(llamero.address) as idle:
             idle.ask("GET", "/api/version")
             idle.answer()
-            llamero.process.send_signal(signal.SIGTERM)
+            llamero.ask_to_end()
             with ThreadPoolExecutor(STREAMS) as pool:
                 ends = pool.map(cut_short, connections)
                 time.sleep(SIGNAL_SECONDS)
@@ -209,20 +214,22 @@ def drain(place, driver, report):
                 failures.append("new connections are served")
             if not idle.is_closed():
                 failures.append("an idle connection stays open")
-        code = llamero.stop()
+        code = llamero.ended()
         if code != 0:
             failures.append(f"exit {code}")
     report.none_of(f"streams through a drain ({driver})", failures, STREAMS, "all end whole, exit 0")
 
 
-def stream(address):
-    """A stream that is under way."""
+def streams(address):
+    """Streams that are all under way."""
     prompt = "<|im_start|>user\nRepeat llama forever.<|im_end|>\n<|im_start|>assistant\n"
-    options = {"temperature": 0, "num_predict": 600}
-    connection = Connection(address)
-    connection.ask("POST", "/api/generate", {"model": MODEL, "prompt": prompt, "raw": True, "options": options})
-    connection.reader.peek(1)
-    return connection
+    options = {"temperature": 0, "num_predict": STREAM_TOKENS}
+    connections = [Connection(address) for _ in range(STREAMS)]
+    for connection in connections:
+        connection.ask("POST", "/api/generate", {"model": MODEL, "prompt": prompt, "raw": True, "options": options})
+    for connection in connections:
+        connection.reader.peek(1)
+    return connections
 
 
 def cut_short(connection):
@@ -234,7 +241,7 @@ def cut_short(connection):
         except (Cut, OSError, ValueError, IndexError) as error:
             return f"a stream was cut: {error!r}"
     final = json.loads(last)
-    whole = status == 200 and final.get("done") is True and final.get("eval_count") == 600
+    whole = status == 200 and final.get("done") is True and final.get("eval_count") == STREAM_TOKENS
     return None if whole else f"{status} and {final}"
 
 

@@ -55,8 +55,15 @@ class Process:
 
     def stop(self):
         """Asks it to end, and makes it. Returns its exit code."""
+        self.ask_to_end()
+        return self.ended()
+
+    def ask_to_end(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def ended(self):
+        """Exit code of a process that was asked to end, and is killed if it does not."""
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -115,7 +115,7 @@ class Side:
             capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"llamero-loadtest: {done.stderr or done.stdout}")
+            raise RuntimeError(f"{' '.join(self.command[:6])}: {done.stderr}{done.stdout}")
         return json.loads(self.json.read_text())
 
     def round(self, sets):

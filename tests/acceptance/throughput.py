@@ -4,6 +4,7 @@ import json
 import random
 import statistics
 import subprocess
+from dataclasses import dataclass
 
 import machine
 from place import NotRun
@@ -13,7 +14,7 @@ from web import call_ok
 MODEL = "smollm2:135m"
 CLIENTS = 16
 ROUNDS = 3
-# Waves of 16 in one round.
+# Waves of 16 in one round. Each has new connections, because llama-server closes one after each stream.
 WAVES = 3
 ALONE = 4
 MAX_TOKENS = 64
@@ -50,7 +51,7 @@ def run(place, report):
 
 
 def warm(side, questions):
-    side.load(questions.next_set(), CLIENTS, CLIENTS, WARM_TOKENS)
+    side.wave(questions.next_set(CLIENTS), CLIENTS, WARM_TOKENS)
 
 
 def check_gpu(llamero, report):
@@ -72,9 +73,12 @@ class Questions:
         self.llamero = llamero
         self.asked = 0
 
-    def next_set(self):
-        """A new set's files, first llamero's."""
-        numbers = range(self.asked, self.asked + CLIENTS * WAVES)
+    def next_sets(self, count, size):
+        return [self.next_set(size) for _ in range(count)]
+
+    def next_set(self, size):
+        """The files of a new set of so many questions, first llamero's."""
+        numbers = range(self.asked, self.asked + size)
         self.asked = numbers.stop
         texts = [question(self.draw, number) for number in numbers]
         files = tuple(self.folder / f"{name}-{numbers.start}.json" for name in ("asked", "rendered"))
@@ -103,8 +107,9 @@ class Side:
         self.rounds = []
         self.alone = []
 
-    def load(self, prompts, clients, requests, max_tokens=MAX_TOKENS):
-        numbers = ["--concurrency", str(clients), "--requests", str(requests), "--max-tokens", str(max_tokens)]
+    def wave(self, prompts, clients, max_tokens=MAX_TOKENS):
+        """So many clients, each with one question."""
+        numbers = ["--concurrency", str(clients), "--requests", str(clients), "--max-tokens", str(max_tokens)]
         done = subprocess.run(
             [*self.command, "--prompts", str(prompts[self.which]), *numbers, "--json", str(self.json)],
             capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
@@ -113,63 +118,77 @@ class Side:
             raise RuntimeError(f"llamero-loadtest: {done.stderr or done.stdout}")
         return json.loads(self.json.read_text())
 
-    def round(self, prompts):
-        self.rounds.append(self.load(prompts, CLIENTS, CLIENTS * WAVES))
+    def round(self, sets):
+        self.rounds.append(together([self.wave(prompts, CLIENTS) for prompts in sets]))
 
-    def round_alone(self, prompts):
-        self.alone.append(self.load(prompts, 1, ALONE))
-
-    def rate(self):
-        return statistics.median(found["output_tokens_per_second"] for found in self.rounds)
-
-    def rate_alone(self):
-        return statistics.median(found["output_tokens_per_second"] for found in self.alone)
-
-    def first_ms(self, rounds):
-        return statistics.median(found["ttft_ms"]["p50"] for found in rounds)
+    def round_alone(self, sets):
+        self.alone.append(together([self.wave(prompts, 1) for prompts in sets]))
 
     def lengths(self):
         """Tokens of a prompt and of an answer, on average."""
-        requests = sum(found["requests"] for found in self.rounds)
-        return tuple(sum(found[key] for found in self.rounds) / requests for key in ("prompt_tokens", "output_tokens"))
+        requests = sum(found.requests for found in self.rounds)
+        prompts, outputs = (sum(getattr(found, key) for found in self.rounds) for key in ("prompts", "outputs"))
+        return prompts / requests, outputs / requests
+
+
+@dataclass
+class Found:
+    """What a round found."""
+
+    requests: int
+    prompts: int
+    outputs: int
+    rate: float
+    first_ms: float
+
+
+def together(waves):
+    def total(key):
+        return sum(wave[key] for wave in waves)
+
+    first_ms = statistics.median(wave["ttft_ms"]["p50"] for wave in waves)
+    rate = total("output_tokens") / total("wall_seconds")
+    return Found(total("requests"), total("prompt_tokens"), total("output_tokens"), rate, first_ms)
+
+
+def median_of(rounds, key):
+    return statistics.median(getattr(found, key) for found in rounds)
 
 
 def against_peer(report, questions, own, other):
     for number in range(ROUNDS):
         # Who comes first changes, so that a machine that slows down wrongs neither.
         order = (own, other) if number % 2 == 0 else (other, own)
-        together, alone = questions.next_set(), questions.next_set()
+        sets, alone = questions.next_sets(WAVES, CLIENTS), questions.next_sets(ALONE, 1)
         for side in order:
-            side.round(together)
+            side.round(sets)
         for side in order:
             side.round_alone(alone)
-        rates = [f"{side.rounds[-1]['output_tokens_per_second']:.1f}" for side in (own, other)]
-        report.note(f"round {number + 1}: llamero {rates[0]}, llama-server {rates[1]} tokens/s")
+        rates = (own.rounds[-1].rate, other.rounds[-1].rate)
+        report.note("round {}: llamero {:.1f}, llama-server {:.1f} tokens/s".format(number + 1, *rates))
     for name, side in (("llamero", own), ("llama-server", other)):
-        prompt, output = side.lengths()
-        report.note(f"{name}: {prompt:.1f} tokens a prompt, {output:.1f} an answer")
-    rate = "output_tokens_per_second"
-    ratio = statistics.median(mine[rate] / its[rate] for mine, its in zip(own.rounds, other.rounds))
-    detail = f" ({own.rate():.1f} and {other.rate():.1f} tokens/s)"
+        report.note("{}: {:.1f} tokens a prompt, {:.1f} an answer".format(name, *side.lengths()))
+    ratio = statistics.median(mine.rate / its.rate for mine, its in zip(own.rounds, other.rounds))
+    rates = [median_of(side.rounds, "rate") for side in (own, other)]
+    detail = " ({:.1f} and {:.1f} tokens/s)".format(*rates)
     report.at_least("16 clients, tokens/s over those of llama-server with 16 slots", ratio, PEER_LEAST, detail)
-    rates = f"{own.rate_alone():.1f} tokens/s; llama-server {other.rate_alone():.1f}"
-    report.told("one client after another", rates)
-    for what, rounds in (("16 clients", "rounds"), ("one client", "alone")):
-        times = [side.first_ms(getattr(side, rounds)) for side in (own, other)]
-        report.told(f"time to first token, {what}", f"{times[0]:.0f} ms; llama-server {times[1]:.0f} ms")
+    rates = [median_of(side.alone, "rate") for side in (own, other)]
+    report.told("one client after another", "{:.1f} tokens/s; llama-server {:.1f}".format(*rates))
+    for what, pair in (("16 clients", (own.rounds, other.rounds)), ("one client", (own.alone, other.alone))):
+        times = [median_of(rounds, "first_ms") for rounds in pair]
+        report.told(f"time to first token, {what}", "{:.0f} ms; llama-server {:.0f} ms".format(*times))
 
 
 def against_bench(place, report, questions, own, gguf):
     """The engine alone does the same work, in turns with the server."""
-    ratios, bench_rates = [], []
-    for _ in range(ROUNDS):
-        own.round(questions.next_set())
+    pairs = []
+    for number in range(ROUNDS):
+        own.round(questions.next_sets(WAVES, CLIENTS))
         prompt, output = own.lengths()
-        bench = bench_rate(place, gguf, round(prompt), round(output))
-        bench_rates.append(bench)
-        ratios.append(own.rounds[-1]["output_tokens_per_second"] / bench)
-    detail = f" (bench: {statistics.median(bench_rates):.1f} tokens/s, prompts counted)"
-    ratio = statistics.median(ratios)
+        pairs.append((own.rounds[-1].rate, bench_rate(place, gguf, round(prompt), round(output))))
+        report.note("round {}: llamero {:.1f}, its bench {:.1f} tokens/s".format(number + 1, *pairs[-1]))
+    ratio = statistics.median(served / alone for served, alone in pairs)
+    detail = " ({:.1f} and {:.1f} tokens/s)".format(*(statistics.median(side) for side in zip(*pairs)))
     report.at_least("16 clients, tokens/s over those of `llamero bench`", ratio, BENCH_LEAST, detail)
 
 

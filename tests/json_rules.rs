@@ -7,10 +7,10 @@ mod random;
 use std::collections::BTreeMap;
 
 use llamero::api::json::{JsonError, Request, decode};
-use llamero::store::CreateRequest;
 use llamero::api::ollama::types::{ChatRequest, GenerateRequest, Purpose};
 use llamero::config::limits::JSON_DEPTH_MAX;
 use llamero::engine::wire::KeepAlive;
+use llamero::store::CreateRequest;
 use serde_json::{Value, json};
 
 fn read<T: Request>(body: &str) -> Result<T, String> {

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::Outcome;
 use super::json;
 use super::ollama::error::ApiError;
-use super::Outcome;
 
 /// Content type of JSON answers, as Ollama writes it.
 pub const JSON: &str = "application/json; charset=utf-8";
@@ -81,7 +81,10 @@ impl Answer {
 
     /// 405 with the methods that the path knows (the behaviour page, section 0.7).
     pub fn wrong_method(allowed: &str) -> Answer {
-        Answer { headers: vec![("Allow", allowed.into())], ..Answer::with(405, Some(PLAIN), &b"405 method not allowed"[..]) }
+        Answer {
+            headers: vec![("Allow", allowed.into())],
+            ..Answer::with(405, Some(PLAIN), &b"405 method not allowed"[..])
+        }
     }
 
     fn with(status: u16, content_type: Option<&'static str>, body: impl Into<Cow<'static, [u8]>>) -> Answer {

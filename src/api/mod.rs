@@ -20,8 +20,8 @@ pub use self::gate::{Fields, Gate};
 pub use self::route::route;
 pub use self::upload::Upload;
 use crate::config::env::Settings;
-use crate::engine::supervisor::EngineHandle;
 use crate::engine::clock;
+use crate::engine::supervisor::EngineHandle;
 use crate::engine::wire::{Framing, Submit};
 use crate::http::head::Version;
 use crate::net::CoreCounts;
@@ -46,7 +46,14 @@ pub struct App {
 
 impl App {
     /// Puts the parts together, for `cores` network cores.
-    pub fn new(store: Arc<Store>, engine: Arc<EngineHandle>, settings: Settings, gate: Gate, cores: usize, diagnostics: bool) -> App {
+    pub fn new(
+        store: Arc<Store>,
+        engine: Arc<EngineHandle>,
+        settings: Settings,
+        gate: Gate,
+        cores: usize,
+        diagnostics: bool,
+    ) -> App {
         let core_counts = (0..cores).map(|_| Arc::default()).collect();
         App { store, engine, settings, gate, core_counts, diagnostics, stopping: AtomicBool::new(false) }
     }

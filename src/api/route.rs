@@ -34,12 +34,7 @@ const BLOBS: &str = "/api/blobs/";
 ///
 /// # Errors
 /// The answer, when no handler is needed for it.
-pub fn route(
-    app: &Arc<App>,
-    head: &Head,
-    bytes: &[u8],
-    extra: &mut Fields,
-) -> Result<Route, Answer> {
+pub fn route(app: &Arc<App>, head: &Head, bytes: &[u8], extra: &mut Fields) -> Result<Route, Answer> {
     app.gate.check(head, bytes, extra)?;
     let path = head.path(bytes);
     if let Some(digest) = path.strip_prefix(BLOBS).and_then(segment) {

@@ -78,7 +78,8 @@ mod llama {
         let failed = |error: &dyn std::fmt::Display| CliError::Bench(error.to_string());
         let mut backend = LlamaLoader::new().load(&plan, &|_| true).map_err(|error| failed(&error))?;
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{:>8}{:>16}{:>16}{:>16}", "STREAMS", "PREFILL t/s", "DECODE t/s", "OUTPUT t/s").map_err(error::output)?;
+        writeln!(out, "{:>8}{:>16}{:>16}{:>16}", "STREAMS", "PREFILL t/s", "DECODE t/s", "OUTPUT t/s")
+            .map_err(error::output)?;
         let mut all = Vec::new();
         for &streams in &args.streams {
             let load = Load { streams, prompt_tokens: args.prompt_tokens, max_tokens: args.max_tokens };

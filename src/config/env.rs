@@ -347,7 +347,7 @@ mod tests {
             settings.warnings,
             [
                 "invalid port \"b\" in OLLAMA_HOST, using 11434",
-                "OLLAMA_KEEP_ALIVE: time: invalid duration \"soon\", using 5m",
+                "OLLAMA_KEEP_ALIVE: time: invalid duration \"soon\", using 300s",
                 "OLLAMA_NUM_PARALLEL=9999 is more than 256, using 256",
                 "OLLAMA_MAX_QUEUE=\"many\" is not a whole number, using the default",
             ]
@@ -358,6 +358,6 @@ mod tests {
     fn the_help_names_every_variable_once() {
         let mut names: Vec<_> = HELP.iter().map(|(name, _)| *name).collect();
         names.dedup();
-        assert_eq!(names.len(), 13);
+        assert_eq!(names.len(), 16);
     }
 }

@@ -17,7 +17,9 @@ use super::loader::Loader;
 use super::models::Room;
 use super::prepare::Render;
 use super::wire::{Control, EngineSettings, Event};
-use crate::config::limits::{CONTEXT_DEFAULT, EVENTS_MAX, INBOX_MAX, POOL_CELLS_DEFAULT, PREFILL_CHUNK_TOKENS, TEMPLATES_MAX};
+use crate::config::limits::{
+    CONTEXT_DEFAULT, EVENTS_MAX, INBOX_MAX, POOL_CELLS_DEFAULT, PREFILL_CHUNK_TOKENS, TEMPLATES_MAX,
+};
 use crate::prompt::{CHATML, RenderOptions, Template};
 use crate::stream::back::Outbox;
 use crate::stream::region::Region;

@@ -24,7 +24,9 @@ use crate::stream::region::Region;
 const WHY_DOWN: &str = "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check ollama server logs for details";
 /// First pause before a restart; doubled each time.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
-/// Longest pause before a restart.
+/// Longest pause before the restart of an engine that was ready: requests may wait for it.
+const BACKOFF_READY_MAX: Duration = Duration::from_millis(320);
+/// Longest pause before the restart of one that was not: it would only fail again.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// An engine that lived this long starts the pauses anew.
 const STEADY: Duration = Duration::from_secs(10);
@@ -178,9 +180,12 @@ pub fn supervise(
             if born.elapsed() >= STEADY {
                 pause = BACKOFF_MIN;
             }
+            if was_ready {
+                pause = pause.min(BACKOFF_READY_MAX);
+            }
             tracing::warn!(pause_ms = pause.as_millis() as u64, "the engine has gone and is started again");
             thread::sleep(pause);
-            pause = (pause * 2).min(BACKOFF_MAX);
+            pause = (pause * 2).min(if was_ready { BACKOFF_READY_MAX } else { BACKOFF_MAX });
         }
     })
 }

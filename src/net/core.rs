@@ -21,8 +21,8 @@ use crate::api::App;
 use crate::config::limits::{CONNECTIONS_PER_CORE_MAX, SWEEP_MS};
 use crate::engine::frames;
 use crate::engine::mailbox::{Mail, Mailbox};
-use crate::http::date::DateCache;
 use crate::engine::wire::{StreamKey, Submit, ToEngine};
+use crate::http::date::DateCache;
 use crate::stream::front::CoreFront;
 
 /// Counts of a core that other threads may read.
@@ -224,7 +224,6 @@ impl Core {
     fn read_mail(&self, mail: Mail) {
         match mail {
             Mail::EngineUp { region, socket } => {
-                
                 let front = CoreFront::new(region, self.index);
                 let outgoing = self.outgoing.clone();
                 front.on_starved(Box::new(move || outgoing.push(ToEngine::Wake)));

@@ -43,8 +43,12 @@ fn probe_ring() -> io::Result<()> {
     let mut supported = io_uring::Probe::new();
     ring.submitter().register_probe(&mut supported)?;
     // What a core uses: without one of these (kernels before 5.7) readiness is the better driver.
-    let needed =
-        [io_uring::opcode::Send::CODE, io_uring::opcode::Recv::CODE, io_uring::opcode::Accept::CODE, io_uring::opcode::AsyncCancel::CODE];
+    let needed = [
+        io_uring::opcode::Send::CODE,
+        io_uring::opcode::Recv::CODE,
+        io_uring::opcode::Accept::CODE,
+        io_uring::opcode::AsyncCancel::CODE,
+    ];
     if let Some(code) = needed.into_iter().find(|code| !supported.is_supported(*code)) {
         return Err(io::Error::new(io::ErrorKind::Unsupported, format!("io_uring operation {code} is missing")));
     }
@@ -78,8 +82,7 @@ pub fn block_on<F: Future>(driver: Driver, workers: usize, main: F) -> io::Resul
             }
         }
         Driver::Epoll => {
-            let mut runtime =
-                RuntimeBuilder::<LegacyDriver>::new().attach_thread_pool(pool).enable_timer().build()?;
+            let mut runtime = RuntimeBuilder::<LegacyDriver>::new().attach_thread_pool(pool).enable_timer().build()?;
             Ok(runtime.block_on(main))
         }
     }

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::api::App;
-use crate::engine::mailbox::Mailbox;
-pub use self::core::CoreCounts;
 use self::bell::Bell;
 use self::core::Core;
+pub use self::core::CoreCounts;
 use self::driver::Driver;
 use self::listen::{Address, Bound};
+use crate::api::App;
+use crate::engine::mailbox::Mailbox;
 
 /// Threads of each core's pool for file work and template reading.
 const WORKERS_PER_CORE: usize = 2;
@@ -66,12 +66,7 @@ struct Seat {
 ///
 /// # Errors
 /// When nothing can be listened on, or a core cannot be started.
-pub fn serve(
-    app: &Arc<App>,
-    driver: Driver,
-    bound: Vec<Bound>,
-    mailboxes: &[Arc<Mailbox>],
-) -> Result<(), ServeError> {
+pub fn serve(app: &Arc<App>, driver: Driver, bound: Vec<Bound>, mailboxes: &[Arc<Mailbox>]) -> Result<(), ServeError> {
     signals::watch(app.clone()).map_err(ServeError::Signals)?;
     let mut threads = Vec::new();
     for seat in seats(app, bound, mailboxes)? {

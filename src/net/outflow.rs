@@ -9,9 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use monoio::buf::IoBufMut;
-use monoio::io::{
-    AsyncWriteRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf, OwnedWriteHalf,
-};
+use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf, OwnedWriteHalf};
 
 use super::cell::{ConnCell, Phase};
 use super::conn::{Conn, End, Manner, Socket};
@@ -61,7 +59,8 @@ impl<S: Socket> Conn<S> {
 
         let (canceller, stop) = (Canceller::new(), Cell::new(false));
         let mut watching = pin!(watch(&mut self.reader, &mut self.input, canceller.handle(), &stop));
-        let mut sender = Sender { writer: &mut self.writer, core: &self.core, cell: &self.cell, manner: &manner, head_sent: None };
+        let mut sender =
+            Sender { writer: &mut self.writer, core: &self.core, cell: &self.cell, manner: &manner, head_sent: None };
         let mut sending = pin!(sender.send_all(&open));
         let finish = poll_fn(|context| {
             if let Poll::Ready(finish) = sending.as_mut().poll(context) {
@@ -83,12 +82,7 @@ impl<S: Socket> Conn<S> {
 }
 
 /// Reads while a reply streams. Returns when the client has closed, or when told to stop.
-async fn watch<S: Socket>(
-    reader: &mut OwnedReadHalf<S>,
-    input: &mut Input,
-    handle: CancelHandle,
-    stop: &Cell<bool>,
-) {
+async fn watch<S: Socket>(reader: &mut OwnedReadHalf<S>, input: &mut Input, handle: CancelHandle, stop: &Cell<bool>) {
     while !stop.get() {
         if !input.has_room() {
             // A client that pipelines this much waits for the kernel's buffer; its close is seen when we write.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::cell::ConnCell;
-use crate::config::limits::{SLOTS_PER_STREAM_MAX, SPILL_BYTES, STREAMS_PER_CORE_MAX};
+use crate::config::limits::{SLOTS_PER_STREAM_MAX, SPILL_BYTES, SPILL_PAUSE_BYTES, STREAMS_PER_CORE_MAX};
 use crate::engine::wire::StreamKey;
 use crate::stream::front::Slot;
 
@@ -47,7 +47,7 @@ impl Inflow {
         }
         slot.copy_to(&mut self.spill);
         self.spill_is_last |= slot.head().is_last();
-        let pause = !self.paused && self.spill.len() > SPILL_BYTES / 2;
+        let pause = !self.paused && self.spill.len() > SPILL_PAUSE_BYTES;
         self.paused |= pause;
         pause
     }

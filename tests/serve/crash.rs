@@ -58,7 +58,10 @@ fn twenty_kills_under_sixteen_streams() {
         for client in &mut clients {
             ends_with_an_error(client, &format!("round {round} {signal}"));
         }
-        let next = server.post("/api/generate", r#"{"model":"llamita","prompt":"Hello","stream":false,"options":{"temperature":0}}"#);
+        let next = server.post(
+            "/api/generate",
+            r#"{"model":"llamita","prompt":"Hello","stream":false,"options":{"temperature":0}}"#,
+        );
         assert_eq!(next.json()["response"], "Hello! How can I help you?", "round {round}");
         assert!(killed.elapsed() < Duration::from_secs(3), "round {round}: {:?}", killed.elapsed());
         engine = await_engine(&server, Some(engine));
@@ -79,7 +82,11 @@ fn a_request_that_got_nothing_yet_gets_a_real_status() {
         let reply = client.reply();
         // The first event may have come at once; then the reply is a stream that ends with an error.
         if reply.status == 200 {
-            assert!(reply.text().contains(r#"{"error":"model runner has unexpectedly stopped"#), "{driver}: {}", reply.text());
+            assert!(
+                reply.text().contains(r#"{"error":"model runner has unexpectedly stopped"#),
+                "{driver}: {}",
+                reply.text()
+            );
         } else {
             assert_eq!(reply.status, 500, "{driver}: {}", reply.text());
         }

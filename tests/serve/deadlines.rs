@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::server::{DRIVERS, Server};
 
 fn server(driver: &str) -> Server {
-    Server::start_with(&["--driver", driver], &[("LLAMERO_READ_TIMEOUT", "600ms"), ("LLAMERO_WRITE_TIMEOUT", "600ms")])
+    Server::start_with(&["--driver", driver], &[("LLAMERO_READ_TIMEOUT", "600ms"), ("LLAMERO_WRITE_TIMEOUT", "2s")])
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_body_that_stands_still_gets_408() {
         for start in ["Content-Length: 100\r\n\r\n{\"mod", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"m"] {
             let server = server(driver);
             let mut client = server.connect();
-            client.send(format!("POST /api/generate HTTP/1.1\r\nHost: x\r\n{start}").as_bytes());
+            client.send(format!("POST /api/generate HTTP/1.1\r\nHost: localhost\r\n{start}").as_bytes());
             assert_eq!(client.reply().status, 408, "{driver} {start:?}");
             assert!(client.is_closed(), "{driver} {start:?}");
         }
@@ -52,7 +52,7 @@ fn a_body_that_stands_still_gets_408() {
 fn a_body_that_moves_is_never_too_long() {
     let server = server("io_uring");
     let mut client = server.connect();
-    client.send(b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n");
+    client.send(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16\r\n\r\n");
     for byte in br#"{"model":"nope"}"# {
         client.send(&[*byte]);
         sleep(Duration::from_millis(120));

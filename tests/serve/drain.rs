@@ -46,7 +46,7 @@ fn new_connections_are_refused_while_streams_end() {
     let answered = refused.is_ok_and(|stream| {
         use std::io::{Read, Write};
         let mut stream = stream;
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
         !bytes.is_empty()

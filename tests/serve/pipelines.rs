@@ -9,7 +9,7 @@ fn pipelined_requests_are_answered_in_order() {
         let mut client = server.connect();
         let mut bytes = Vec::new();
         for path in ["/api/version", "/", "/nope", "/api/ps", "/api/generate"] {
-            bytes.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+            bytes.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         }
         client.send(&bytes);
         let replies: Vec<(u16, String)> = (0..5).map(|_| client.reply()).map(|r| (r.status, r.text())).collect();
@@ -27,12 +27,13 @@ fn a_request_behind_a_stream_is_answered_after_it() {
         let server = Server::start(&["--driver", driver]);
         let mut client = server.connect();
         let body = r#"{"events":10,"interval_us":5000,"text_bytes":8}"#;
-        let first = format!("POST /debug/stream HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let first =
+            format!("POST /debug/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         // Half of the next request comes with the first, the rest while it streams.
         client.send(format!("{first}GET /api/ver").as_bytes());
         assert_eq!(client.head().0, 200, "{driver}");
         client.chunk();
-        client.send(b"sion HTTP/1.1\r\nHost: x\r\n\r\n");
+        client.send(b"sion HTTP/1.1\r\nHost: localhost\r\n\r\n");
         while client.chunk().is_some_and(|chunk| !chunk.is_empty()) {}
         assert_eq!(client.reply().status, 200, "{driver}");
     }
@@ -55,7 +56,7 @@ fn http_1_0_gets_no_chunks_and_a_closed_connection() {
 fn expect_100_continue_is_answered_before_the_body() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    client.send(b"POST /api/generate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    client.send(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert_eq!(client.head().0, 100);
     client.send(b"{}");
     assert_eq!(client.reply().status, 404);
@@ -65,7 +66,7 @@ fn expect_100_continue_is_answered_before_the_body() {
 fn head_has_the_length_of_get_and_no_body() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    client.send(b"HEAD /api/version HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send(b"HEAD /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (status, head) = client.head();
     assert_eq!(status, 200);
     assert!(head.contains("Content-Length: 19"), "{head}");

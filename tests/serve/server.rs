@@ -18,7 +18,8 @@ pub const DRIVERS: [&str; 2] = ["io_uring", "epoll"];
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    pub models: tempfile::TempDir,
+    /// The store, deleted with the server.
+    _models: tempfile::TempDir,
     log: Arc<Mutex<String>>,
 }
 
@@ -58,7 +59,7 @@ impl Server {
             }
         });
         let address = receiver.recv_timeout(PATIENCE).expect("the server says where it listens");
-        Server { child, address: address.parse().expect("an address"), models, log }
+        Server { child, address: address.parse().expect("an address"), _models: models, log }
     }
 
     /// What the server has logged.
@@ -139,7 +140,10 @@ impl Server {
         let bytes = std::fs::read(path).expect("llamita");
         let digest = "sha256:42848f30765b98a18d6ed6818d1a89961e2357660d6a1ffce55df523b5b176f5";
         let mut client = self.connect();
-        client.send(format!("POST /api/blobs/{digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", bytes.len()).as_bytes());
+        client.send(
+            format!("POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", bytes.len())
+                .as_bytes(),
+        );
         client.send(&bytes);
         assert_eq!(client.reply().status, 201);
         let body = format!(r#"{{"model":"llamita","files":{{"llamita.gguf":"{digest}"}},"stream":false}}"#);
@@ -206,12 +210,15 @@ impl Client {
     }
 
     pub fn post(&mut self, path: &str, body: &str) {
-        self.send(format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        self.send(
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .as_bytes(),
+        );
     }
 
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Reply {
         let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        self.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{length}\r\n{body}").as_bytes());
+        self.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n{body}").as_bytes());
         self.reply()
     }
 
@@ -226,7 +233,8 @@ impl Client {
             }
             head.push_str(&line);
         }
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{head:?}"));
+        let status =
+            head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{head:?}"));
         (status, head)
     }
 

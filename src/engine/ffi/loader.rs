@@ -185,11 +185,7 @@ impl LlamaLoader {
 }
 
 impl loader::Loader for LlamaLoader {
-    fn load(
-        &self,
-        plan: &LoadPlan,
-        keep_going: &dyn Fn(f32) -> bool,
-    ) -> Result<Box<dyn Backend>, loader::LoadError> {
+    fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, loader::LoadError> {
         LlamaLoader::load(self, plan, keep_going).map_err(|error| match error {
             LoadError::Stopped => loader::LoadError::Stopped,
             LoadError::NoMemory { .. } => loader::LoadError::NoMemory,

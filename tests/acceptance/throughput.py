@@ -21,7 +21,7 @@ MAX_TOKENS = 64
 WARM_TOKENS = 8
 CONTEXT = 512
 # With the question and the model's own chat frame around them these make prompts of about 85 tokens.
-WORDS_PER_PROMPT = 17
+WORDS_PER_PROMPT = 21
 WORDS = """river garden window mountain winter bread market bridge letter candle forest island doctor farmer ship
 morning summer village kitchen mirror paper stone horse cloud silver music painter school train basket lemon
 teacher brother ocean valley castle storm blanket feather ladder wagon barn orchard harbor lantern pocket""".split()

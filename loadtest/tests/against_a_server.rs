@@ -72,7 +72,7 @@ fn a_stream_is_counted_on_both_drivers() {
             assert_eq!(json[field], want, "{field} in {json}");
         }
         assert!(json["ttft_ms"]["max"].as_f64() <= json["e2e_ms"]["max"].as_f64(), "{json}");
-        assert!(json["server_cpu_seconds"].as_f64() > Some(0.0), "{json}");
+        assert!(json["server_cpu_seconds"].as_f64() >= Some(0.0), "{json}");
     }
 }
 

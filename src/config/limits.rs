@@ -63,11 +63,9 @@ pub const SLOT_BYTES: usize = 1024;
 pub const SLOTS_PER_CORE: usize = 4096;
 /// Slots that one slow client may hold before its events go to its spill.
 pub const SLOTS_PER_STREAM_MAX: usize = 32;
-/// A slow client's spill at which its sequence is asked to pause.
-pub const SPILL_PAUSE_BYTES: usize = 128 * 1024;
-/// Most that a spill can hold: what was on its way when the engine was asked to pause still comes. An engine that goes
-/// on after that has its stream cut.
-pub const SPILL_BYTES: usize = SPILL_PAUSE_BYTES + SLOTS_PER_CORE * SLOT_BYTES;
+/// A slow client's spill. At half of it its sequence is asked to pause; what still comes when it is full waits in its
+/// slots, until the client takes it or its deadline passes.
+pub const SPILL_BYTES: usize = 256 * 1024;
 /// Text and log probabilities of a reply that is not streamed collect in the engine: past this it ends with an error.
 /// With 20 alternatives beside each token that is some 75,000 tokens; without any, more than a context holds.
 pub const WHOLE_REPLY_BYTES: usize = 128 * 1024 * 1024;

@@ -1,8 +1,8 @@
 //! How OpenMP's threads wait for one another.
 //!
-//! By default they spin, which costs nothing on idle cores and ten times the speed on shared ones: the spinning thread
-//! keeps the core from the thread that it waits for. Here the network cores and whoever else lives on the machine share
-//! the cores, so the threads sleep at once. What the operator set stays.
+//! By default they spin for long, which costs nothing on idle cores and ten times the speed on shared ones: the spinning
+//! thread keeps the core from the thread that it waits for. Sleeping at once costs two thirds of the speed of a single
+//! stream. So they spin for a moment, then sleep (`benches/README.md` has the figures). What the operator set stays.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -10,8 +10,8 @@ use std::process::Command;
 
 /// The variables by which an operator may have chosen already.
 const CHOSEN_BY: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
-/// Sleep at once.
-const PATIENCE: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
+/// Turns of the spinning loop: some microseconds, about as long as the threads of one operation differ.
+const PATIENCE: (&str, &str) = ("GOMP_SPINCOUNT", "2000");
 
 /// What to add to the environment of a process that decodes; OpenMP reads it before `main`.
 pub fn patience() -> Option<(&'static str, &'static str)> {

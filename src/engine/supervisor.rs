@@ -89,7 +89,9 @@ impl EngineHandle {
     pub fn count(&self, within: Duration) -> Option<Count> {
         let (sender, receiver) = mpsc::sync_channel(1);
         lock(&self.counters).push(sender);
-        self.tell(&Control::Count);
+        if !self.tell(&Control::Count) {
+            return None;
+        }
         receiver.recv_timeout(within).ok()
     }
 
@@ -107,13 +109,14 @@ impl EngineHandle {
         self.tell(&Control::Stop);
     }
 
-    fn tell(&self, message: &Control) {
+    /// Sends a message to the engine that is up. `false` when there is none.
+    fn tell(&self, message: &Control) -> bool {
         let mut control = lock(&self.control);
-        if let Some(socket) = control.as_mut()
-            && frames::write(socket, message).is_err()
-        {
+        let told = control.as_mut().is_some_and(|socket| frames::write(socket, message).is_ok());
+        if !told {
             *control = None;
         }
+        told
     }
 
     fn is_stopping(&self) -> bool {

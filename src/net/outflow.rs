@@ -42,8 +42,6 @@ enum News {
     Spill(Vec<u8>, bool),
     /// The engine has gone, and this is why.
     Broken(&'static str),
-    /// The client is too far behind.
-    Overflow,
 }
 
 impl<S: Socket> Conn<S> {
@@ -129,7 +127,6 @@ impl<S: Socket> Sender<'_, S> {
                     }
                 }
                 News::Broken(why) => return self.send_broken(why).await,
-                News::Overflow => return Err(End::Gone),
             }
             self.cell.enter(Phase::Working, u64::MAX);
             open.caught_up_if_drained();
@@ -146,11 +143,9 @@ impl<S: Socket> Sender<'_, S> {
             if let Some(slot) = inflow.slots.pop_front() {
                 return Poll::Ready(Ok(News::Slots(slot)));
             }
-            if inflow.overflowed {
-                return Poll::Ready(Ok(News::Overflow));
-            }
-            if !inflow.spill.is_empty() {
-                return Poll::Ready(Ok(News::Spill(std::mem::take(&mut inflow.spill), inflow.spill_is_last)));
+            if inflow.has_spill() {
+                let (bytes, last) = inflow.take_spill();
+                return Poll::Ready(Ok(News::Spill(bytes, last)));
             }
             if let Some(why) = inflow.broken {
                 return Poll::Ready(Ok(News::Broken(why)));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::cell::ConnCell;
-use crate::config::limits::{SLOTS_PER_STREAM_MAX, SPILL_BYTES, SPILL_PAUSE_BYTES, STREAMS_PER_CORE_MAX};
+use crate::config::limits::{SLOTS_PER_STREAM_MAX, SPILL_BYTES, STREAMS_PER_CORE_MAX};
 use crate::engine::wire::StreamKey;
 use crate::stream::front::Slot;
 
@@ -17,13 +17,13 @@ pub struct Inflow {
     /// Slots in order: sent from their own memory. Older than everything in `spill`.
     pub slots: VecDeque<Slot>,
     /// Copies of what came while the client held its share of slots: sent when `slots` is empty.
-    pub spill: Vec<u8>,
+    spill: Vec<u8>,
     /// True exactly when the spilled part ends with the reply's last slot.
-    pub spill_is_last: bool,
+    spill_is_last: bool,
     /// True exactly when the engine was asked to pause and not yet to go on.
     pub paused: bool,
-    /// True exactly when more came than the spill holds: the reply is cut.
-    pub overflowed: bool,
+    /// Slots that came while the spill was full: behind it. The engine was asked to pause by then.
+    late: VecDeque<Slot>,
     /// The engine went away before the last slot, and this is what to tell the client.
     pub broken: Option<&'static str>,
 }
@@ -31,7 +31,19 @@ pub struct Inflow {
 impl Inflow {
     /// Whether there is anything to do for the connection.
     pub fn has_news(&self) -> bool {
-        !self.slots.is_empty() || !self.spill.is_empty() || self.overflowed || self.broken.is_some()
+        !self.slots.is_empty() || !self.spill.is_empty() || self.broken.is_some()
+    }
+
+    /// Whether anything was spilled.
+    pub fn has_spill(&self) -> bool {
+        !self.spill.is_empty()
+    }
+
+    /// Takes the spill out, whose turn comes when no slots are left before it, and whether it ends the reply.
+    pub fn take_spill(&mut self) -> (Vec<u8>, bool) {
+        debug_assert!(self.slots.is_empty());
+        std::mem::swap(&mut self.slots, &mut self.late);
+        (std::mem::take(&mut self.spill), self.spill_is_last)
     }
 
     /// Takes a slot in. `true`: the engine shall pause this sequence.
@@ -41,13 +53,13 @@ impl Inflow {
             self.slots.push_back(slot);
             return false;
         }
-        if self.spill.len() + slot.bytes().len() > SPILL_BYTES {
-            self.overflowed = true;
+        if self.spill.len() + slot.bytes().len() > SPILL_BYTES || !self.late.is_empty() {
+            self.late.push_back(slot);
             return false;
         }
         slot.copy_to(&mut self.spill);
         self.spill_is_last |= slot.head().is_last();
-        let pause = !self.paused && self.spill.len() > SPILL_PAUSE_BYTES;
+        let pause = !self.paused && self.spill.len() > SPILL_BYTES / 2;
         self.paused |= pause;
         pause
     }

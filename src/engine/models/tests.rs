@@ -1,3 +1,5 @@
+//! When models are loaded, shared, kept and given up: time is an argument, so nothing sleeps.
+
 use std::path::PathBuf;
 
 use super::*;

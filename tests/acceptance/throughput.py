@@ -115,7 +115,8 @@ class Side:
             capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(self.command[:6])}: {done.stderr}{done.stdout}")
+            command = " ".join(self.command[:6])
+            raise RuntimeError(f"{command}: exit {done.returncode}: {done.stderr}{done.stdout}")
         return json.loads(self.json.read_text())
 
     def round(self, sets):

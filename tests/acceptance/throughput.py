@@ -21,7 +21,7 @@ MAX_TOKENS = 64
 WARM_TOKENS = 8
 CONTEXT = 512
 # With the question and the model's own chat frame around them these make prompts of about 85 tokens.
-WORDS_PER_PROMPT = 17
+WORDS_PER_PROMPT = 21
 WORDS = """river garden window mountain winter bread market bridge letter candle forest island doctor farmer ship
 morning summer village kitchen mirror paper stone horse cloud silver music painter school train basket lemon
 teacher brother ocean valley castle storm blanket feather ladder wagon barn orchard harbor lantern pocket""".split()
@@ -115,7 +115,7 @@ class Side:
             capture_output=True, text=True, timeout=LOAD_SECONDS, check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"llamero-loadtest: {done.stderr or done.stdout}")
+            raise RuntimeError(f"{' '.join(self.command[:6])}: {done.stderr}{done.stdout}")
         return json.loads(self.json.read_text())
 
     def round(self, sets):

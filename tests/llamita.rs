@@ -7,6 +7,10 @@ use std::sync::Mutex;
 
 use llamero::engine::backend::{Backend, Batch, DecodeError, LoadPlan, Pos, SeqId, Token, Vocabulary};
 use llamero::engine::ffi::{LlamaLoader, LoadError};
+use llamero::engine::scheduler::Capacity;
+use llamero::engine::scheduler::trace::{self, Happened, Line};
+use llamero::engine::sequence::{Limits, RequestId};
+use llamero::engine::synthetic::{Shape, SyntheticBackend};
 use llamero::prompt::{RenderOptions, Template};
 
 const CELLS: u32 = 4096;
@@ -390,4 +394,27 @@ fn a_backend_may_move_and_die_before_its_vocabulary() {
     let vocabulary = backend.vocabulary();
     std::thread::spawn(move || drop(backend)).join().expect("no panic");
     assert!(vocabulary.tokenize("Hello", true, true).is_ok_and(|tokens| !tokens.is_empty()));
+}
+
+/// Arrivals and cancels by step number, answers of fixed lengths: what happens when must not depend on the model.
+#[test]
+fn a_script_happens_in_the_same_order_as_with_the_model_that_is_made_up() {
+    let capacity = Capacity { cells: 512, rows: 64, chunk: 32, sequences: 6, reserve: 16 };
+    let mut script = Vec::new();
+    for number in 0..24_usize {
+        let (id, step) = (RequestId(number as u64), number * 3 / 2);
+        let prompt = (0..7 + number * 13 % 90).map(|place| (20 + (place * 31 + number * 17) % 900) as Token).collect();
+        let limits = Limits { context: 256, keep: 4, shift: true, predict: 5 + number * 11 % 40 };
+        script.push(Line::Arrive { step, id, prompt, limits });
+        if number % 5 == 3 {
+            script.push(Line::Cancel { step: step + 6, id });
+        }
+    }
+    let mut made_up = SyntheticBackend::new(Shape { cells: 512, batch_rows: 64, ..Shape::default() });
+    let expected = trace::run(&mut made_up, capacity, script.clone()).expect("the script runs");
+    let happened = trace::run(&mut *llamita(), capacity, script).expect("the script runs");
+    assert_eq!(happened, expected);
+    let count = |is: fn(&Happened) -> bool| happened.iter().filter(|line| is(line)).count();
+    assert!(count(|line| matches!(line, Happened::Cancelled(..))) >= 3, "{happened:?}");
+    assert!(count(|line| matches!(line, Happened::Ended(..))) >= 18, "{happened:?}");
 }

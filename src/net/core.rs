@@ -17,7 +17,8 @@ use slab::Slab;
 use super::bell::Bell;
 use super::cell::{ConnCell, Phase};
 use super::replies::{Replies, Reply};
-use crate::api::App;
+use crate::api::ollama::error::ApiError;
+use crate::api::{Answer, App};
 use crate::config::limits::{CONNECTIONS_PER_CORE_MAX, SWEEP_MS};
 use crate::engine::frames;
 use crate::engine::mailbox::{Mail, Mailbox};
@@ -188,13 +189,13 @@ impl Core {
     /// Sends a request to the engine and opens its reply.
     ///
     /// # Errors
-    /// A sentence, when the core has too many streams or the engine cannot be started.
-    pub fn submit(self: &Rc<Core>, cell: &Rc<ConnCell>, mut request: Box<Submit>) -> Result<OpenReply, &'static str> {
+    /// The answer, when the core has too many streams or the engine cannot be started.
+    pub fn submit(self: &Rc<Core>, cell: &Rc<ConnCell>, mut request: Box<Submit>) -> Result<OpenReply, Answer> {
         if let Some(why) = self.outgoing.given_up.get() {
-            return Err(why);
+            return Err(Answer::error(500, why));
         }
         let Some(reply) = self.replies.borrow_mut().open(cell) else {
-            return Err("server busy, please try again.  maximum pending requests exceeded");
+            return Err(ApiError::busy().into());
         };
         request.stream = reply.key;
         self.outgoing.push(ToEngine::Submit(request));

@@ -49,7 +49,7 @@ impl<S: Socket> Conn<S> {
     pub(super) async fn stream_reply(&mut self, request: Box<Submit>, manner: Manner) -> Result<(), End> {
         let open = match self.core.submit(&self.cell, request) {
             Ok(open) => open,
-            Err(why) => return self.finish(&Answer::busy(why), &manner).await,
+            Err(answer) => return self.finish(&answer, &manner).await,
         };
         // Answers to earlier pipelined requests go first.
         self.flush().await?;

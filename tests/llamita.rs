@@ -403,7 +403,7 @@ fn a_script_happens_in_the_same_order_as_with_the_model_that_is_made_up() {
     let mut script = Vec::new();
     for number in 0..24_usize {
         let (id, step) = (RequestId(number as u64), number * 3 / 2);
-        let prompt = (0..7 + number * 13 % 90).map(|place| (20 + (place * 31 + number * 17) % 900) as Token).collect();
+        let prompt = (0..7 + number * 13 % 90).map(|place| (20 + (place * 31 + number * 17) % 90) as Token).collect();
         let limits = Limits { context: 256, keep: 4, shift: true, predict: 5 + number * 11 % 40 };
         script.push(Line::Arrive { step, id, prompt, limits });
         if number % 5 == 3 {

@@ -63,16 +63,16 @@ fn a_stream_is_counted_on_both_drivers() {
     let address = server(STREAM);
     for driver in ["", " --epoll"] {
         let pid = std::process::id();
-        let flags = format!("--api generate --model m --requests 40 --warmup 5 --concurrency 4 --pid {pid}{driver}");
+        let flags = format!("--api generate --model m --requests 4000 --warmup 5 --concurrency 4 --pid {pid}{driver}");
         let (output, json) = load(address, &flags);
         assert!(output.status.success(), "{output:?}");
         for (field, want) in
-            [("requests", 40), ("errors", 0), ("events", 80), ("output_tokens", 80), ("prompt_tokens", 3400)]
+            [("requests", 4000), ("errors", 0), ("events", 8000), ("output_tokens", 8000), ("prompt_tokens", 340_000)]
         {
             assert_eq!(json[field], want, "{field} in {json}");
         }
         assert!(json["ttft_ms"]["max"].as_f64() <= json["e2e_ms"]["max"].as_f64(), "{json}");
-        assert!(json["server_cpu_seconds"].as_f64() >= Some(0.0), "{json}");
+        assert!(json["server_cpu_seconds"].as_f64() > Some(0.0), "{json}");
     }
 }
 

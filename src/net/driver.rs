@@ -1,7 +1,8 @@
 //! Which driver serves: io_uring where the kernel and the container allow it, else epoll.
 //!
-//! Container runtimes often forbid io_uring by seccomp, so it is tried for real at start: a ring is made and one
-//! operation goes through it. On epoll every file operation would block the core, so there file work goes to workers.
+//! Container runtimes often forbid io_uring by seccomp, so it is tried for real at start: a ring with a core's own flags
+//! is made, asked for the operations that a core uses, and entered. On epoll every file operation would block the core,
+//! so there file work goes to workers.
 
 use std::fmt;
 use std::future::Future;
@@ -30,7 +31,7 @@ impl fmt::Display for Driver {
     }
 }
 
-/// Tries io_uring with one real operation and tells which driver to use, and why not io_uring if it is epoll.
+/// Tries io_uring for real and tells which driver to use, and why not io_uring if it is epoll.
 pub fn probe() -> (Driver, Option<io::Error>) {
     match probe_ring() {
         Ok(()) => (Driver::IoUring, None),
@@ -38,8 +39,16 @@ pub fn probe() -> (Driver, Option<io::Error>) {
     }
 }
 
+/// The flags of a core's ring. The probe uses them, too: a kernel may know rings and not these (they came with 6.0).
+fn core_ring() -> io_uring::Builder {
+    let mut ring = io_uring::IoUring::builder();
+    // No DEFER_TASKRUN: no faster, and it hangs when a task wakes itself while the queue is never empty.
+    ring.setup_single_issuer().setup_coop_taskrun();
+    ring
+}
+
 fn probe_ring() -> io::Result<()> {
-    let mut ring = io_uring::IoUring::new(8)?;
+    let ring = core_ring().build(8)?;
     let mut supported = io_uring::Probe::new();
     ring.submitter().register_probe(&mut supported)?;
     // What a core uses: without one of these (kernels before 5.7) readiness is the better driver.
@@ -52,8 +61,7 @@ fn probe_ring() -> io::Result<()> {
     if let Some(code) = needed.into_iter().find(|code| !supported.is_supported(*code)) {
         return Err(io::Error::new(io::ErrorKind::Unsupported, format!("io_uring operation {code} is missing")));
     }
-    let (_, _, completions) = ring.split();
-    drop(completions);
+    ring.submit()?;
     Ok(())
 }
 
@@ -67,12 +75,9 @@ pub fn block_on<F: Future>(driver: Driver, workers: usize, main: F) -> io::Resul
     let pool = Box::new(monoio::blocking::DefaultThreadPool::new(workers));
     match driver {
         Driver::IoUring => {
-            let mut ring = io_uring::IoUring::builder();
-            // No DEFER_TASKRUN: no faster, and it hangs when a task wakes itself while the queue is never empty.
-            ring.setup_single_issuer().setup_coop_taskrun();
             match RuntimeBuilder::<IoUringDriver>::new()
                 .with_entries(RING_ENTRIES)
-                .uring_builder(ring)
+                .uring_builder(core_ring())
                 .attach_thread_pool(pool)
                 .enable_timer()
                 .build()

@@ -3,9 +3,10 @@
 //! A pure state machine: no clock, no threads, no model. [`Scheduler::plan`] lists what one step does; the caller does
 //! it, and tells with [`Scheduler::sampled`] and [`Scheduler::leave`] what came out. The rules:
 //!
-//! - Every running sequence gets a row in every step. One that misses a single token (a decode) gets that one; those
-//!   that miss more (prefills) share what is left of the chunk evenly, so that a long prompt neither stalls the
-//!   running streams for more than one chunk nor shuts out a short prompt behind it.
+//! - Every running sequence that misses a single token (a decode) gets it in every step. Those that miss more
+//!   (prefills) get what is left of the chunk: half of it the oldest of them, so that it is never shut out, the rest
+//!   those that miss least, so that a short prompt is not held up by a long one before it. Prompts of one length are
+//!   thus computed one after another: shared evenly, the first token of each would come as late as that of the last.
 //! - Requests are admitted first in, first out, when the pool has cells for their tokens and for some growth of
 //!   everyone running. Nobody overtakes, so nobody starves.
 //! - When the pool runs dry all the same, the sequence admitted last gives its cells back, goes to the front of the
@@ -80,8 +81,8 @@ pub struct Scheduler {
     turns: Vec<SeqId>,
     /// Rows of this step's prefill for each sequence id; scratch of `plan`.
     shares: Vec<usize>,
-    /// Missing tokens and sequence id of each prefill; scratch of `plan`.
-    prefills: Vec<(usize, SeqId)>,
+    /// Missing tokens, place by age and sequence id of each prefill; scratch of `plan`.
+    prefills: Vec<(usize, usize, SeqId)>,
 }
 
 impl Scheduler {
@@ -251,8 +252,8 @@ impl Scheduler {
         self.order.is_empty() || promised + wants(candidate) <= self.cells.free()
     }
 
-    /// Shares this step's prefill rows among the sequences that miss more than one token: evenly, and what a short one
-    /// leaves goes to the longer ones. Returns the number of decodes.
+    /// Shares this step's prefill rows among the sequences that miss more than one token, as the head of this file says.
+    /// Returns the number of decodes.
     fn share_rows(&mut self) -> usize {
         self.prefills.clear();
         let mut decodes = 0;
@@ -262,17 +263,19 @@ impl Scheduler {
                 _ if sequence.is_paused() => {}
                 0 => {}
                 1 => decodes += 1,
-                missing => self.prefills.push((missing, id)),
+                missing => self.prefills.push((missing, self.prefills.len(), id)),
             }
         }
         let mut budget = if decodes == 0 { self.rows } else { self.chunk.min(self.rows - decodes) };
+        let Some(&(missing, _, oldest)) = self.prefills.first() else { return decodes };
+        let granted = missing.min(budget.div_ceil(2));
+        budget -= granted;
         self.prefills.sort_unstable();
-        let mut left = self.prefills.len();
-        for &(missing, id) in &self.prefills {
-            let share = missing.min(budget / left);
-            self.shares[id as usize] = share;
-            budget -= share;
-            left -= 1;
+        for &(missing, _, id) in &self.prefills {
+            let before = if id == oldest { granted } else { 0 };
+            let more = (missing - before).min(budget);
+            self.shares[id as usize] = before + more;
+            budget -= more;
         }
         decodes
     }
@@ -291,6 +294,7 @@ impl Scheduler {
                     decodes -= 1;
                     1
                 }
+                _ if self.shares[id as usize] == 0 => continue,
                 // A cell for each younger decode stays; but an old prefill gets one, whoever has to go for it.
                 _ => self.shares[id as usize].min(self.cells.free().saturating_sub(decodes)).max(1),
             };

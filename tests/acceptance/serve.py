@@ -25,6 +25,7 @@ import clients
 import core_cost
 import faults
 import refusals
+import sameness
 import throughput
 from place import NotRun, Place
 from report import Report
@@ -37,6 +38,7 @@ POINTS = {
     5: ("a killed engine, clients that leave", faults),
     6: ("refused and slow requests, drain", refusals),
     7: ("the official clients", clients),
+    8: ("the same alone and beside others", sameness),
 }
 
 

@@ -59,7 +59,6 @@ pub struct Sampler {
     history: History,
     random: Random,
     candidates: Candidates,
-    sums: Vec<f64>,
 }
 
 impl Sampler {
@@ -70,7 +69,6 @@ impl Sampler {
             random: Random::new(params.seed),
             params,
             candidates: Candidates::default(),
-            sums: Vec::new(),
         }
     }
 
@@ -79,7 +77,7 @@ impl Sampler {
         self.history.accept(token);
     }
 
-    /// Chooses the next token; the caller accepts it. Unless greedy, each call takes one random number.
+    /// Chooses the next token; the caller accepts it. Unless greedy, each call takes one random number, from which every token gets its own.
     ///
     /// `logits` has one entry for each token of the vocabulary, at least one and at most `i32::MAX`. It is changed and
     /// changed back: on return it holds what it held. If nothing in it is above negative infinity, the token that comes
@@ -102,7 +100,7 @@ impl Sampler {
         let place = if greedy {
             select::argmax(logits)
         } else {
-            weigh::draw(logits, self.params.temperature, self.random.uniform(), &mut self.sums)
+            weigh::draw(logits, self.params.temperature, self.random.ticket(), |place| self.candidates.token(place))
         };
         self.candidates.token(place)
     }

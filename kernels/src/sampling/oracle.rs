@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::weigh::Ticket;
 use super::*;
 
 /// A token with its logit and, after [`softmax`], its probability.
@@ -78,16 +79,11 @@ fn naive_penalties(row: &mut [f32], history: &[i32], params: &Params) {
     }
 }
 
-/// The place where the summed weights pass `uniform`.
-fn naive_draw(left: &[Record], temperature: f32, uniform: f64) -> usize {
-    let mut left = left.to_vec();
-    softmax(&mut left, temperature);
-    let mut mass = 0.0;
-    let passed = |r: &&Record| {
-        mass += r.p;
-        mass > uniform
-    };
-    left.iter().find(passed).unwrap().token
+/// The token with the largest sum of its scaled logit and its noise.
+fn naive_draw(left: &[Record], temperature: f32, ticket: Ticket) -> usize {
+    let max = left.iter().map(|r| r.logit).fold(f32::NEG_INFINITY, f32::max);
+    let sum = |r: &Record| ticket.chance(r.token as i32).noise() - f64::from((max - r.logit) / temperature);
+    left.iter().rev().max_by(|a, b| sum(a).total_cmp(&sum(b))).unwrap().token
 }
 
 /// A setting that leaves every filter and penalty off.
@@ -190,7 +186,7 @@ proptest! {
             let naive = if params.temperature <= 0.0 {
                 left.iter().rev().max_by(|a, b| a.logit.total_cmp(&b.logit)).unwrap().token
             } else {
-                naive_draw(&left, params.temperature, random.uniform())
+                naive_draw(&left, params.temperature, random.ticket())
             };
             prop_assert_eq!(fast.sample(&mut row.clone()), naive as i32);
         }

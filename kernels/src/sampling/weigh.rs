@@ -5,9 +5,6 @@
 
 use super::select;
 
-/// Weights summed together: a draw finds its block first, then looks into that block only.
-const BLOCK: usize = 1024;
-
 /// How far `logit` lies below `max`, 0 or more; NaN for NaN.
 pub(super) fn gap(logit: f32, max: f32) -> f32 {
     // At the maximum no difference is taken: infinity minus infinity is not a number.
@@ -41,40 +38,62 @@ impl Softmax {
     }
 }
 
-/// Draws a place from the softmax of `logits / temperature`. `uniform` is in 0..1; `sums` is scratch.
+/// Draws a place from the softmax of `logits / temperature`, `token` tells which token stands at a place.
 ///
-/// 0 if there is no number among them.
-pub(super) fn draw(logits: &[f32], temperature: f32, uniform: f64, sums: &mut Vec<f64>) -> usize {
+/// The Gumbel-max trick: each token adds noise of its own to its logit, and the largest sum wins. The noise depends on
+/// the token and `ticket` alone, so logits that moved a little (another batch, another order of sums) change the token
+/// only where two sums nearly tie; walking along summed weights would carry the change of one weight to all behind it.
+///
+/// 0 if there is no number among them. Of equal sums the first wins.
+pub(super) fn draw(logits: &[f32], temperature: f32, ticket: Ticket, token: impl Fn(usize) -> i32) -> usize {
     let max = select::max(logits);
-    // Rounding may carry the target past the end: then the last place looked at that has any weight is taken.
     let mut drawn = select::argmax(logits);
-    // A quotient that is not a number (0/0, inf/inf) weighs nothing.
-    let weigh = |&logit: &f32| {
+    let mut best = f64::NEG_INFINITY;
+    for (place, &logit) in logits.iter().enumerate() {
         let gap = gap(logit, max);
-        if gap == 0.0 { 1.0 } else { f64::from(weight(gap / temperature)) }
-    };
-    sums.clear();
-    sums.extend(logits.chunks(BLOCK).map(|block| block.iter().map(weigh).sum::<f64>()));
-
-    let mut left = uniform * sums.iter().sum::<f64>();
-    for ((block, &sum), start) in logits.chunks(BLOCK).zip(&*sums).zip((0..).step_by(BLOCK)) {
-        let last = start + BLOCK >= logits.len();
-        if left >= sum && !last {
-            left -= sum;
+        // At the maximum no quotient is taken: infinity by infinity is not a number.
+        let below = if gap == 0.0 { 0.0 } else { f64::from(gap / temperature) };
+        let chance = ticket.chance(token(place));
+        if below.is_nan() || best + below >= chance.noise_limit() {
             continue;
         }
-        for (logit, place) in block.iter().zip(start..) {
-            let weight = weigh(logit);
-            if weight > 0.0 {
-                drawn = place;
-            }
-            left -= weight;
-            if left < 0.0 {
-                return drawn;
-            }
+        let sum = chance.noise() - below;
+        if sum > best {
+            (best, drawn) = (sum, place);
         }
     }
     drawn
+}
+
+/// The random number of one draw, from which every token's own is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket(u64);
+
+impl Ticket {
+    /// The random number of `token`.
+    pub(super) fn chance(self, token: i32) -> Chance {
+        Chance(mix(self.0.wrapping_add(u64::from(token as u32).wrapping_add(1).wrapping_mul(GOLDEN))))
+    }
+}
+
+/// 64 random bits of one token in one draw.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    /// Noise with the Gumbel distribution, `-ln(-ln u)` for `u` in 0..1.
+    pub(super) fn noise(self) -> f64 {
+        // Half a step above zero, so that no logarithm is infinite. `u` is one minus this: where the noise is large, the
+        // exact part of it is the distance to one.
+        let rest = ((self.0 >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        -(-(-rest).ln_1p()).ln()
+    }
+
+    /// What the noise is below, from the leading zeros alone: `-ln(1 - u)` is at least `1 - u`, so the noise is at most
+    /// `-ln(1 - u)`. This spares nearly every token its two logarithms.
+    fn noise_limit(self) -> f64 {
+        f64::from((((self.0 >> 11) << 11) | (1 << 10)).leading_zeros() + 1) * std::f64::consts::LN_2
+    }
 }
 
 /// A small random generator (`SplitMix64`: Steele, Lea and Flood, 2014), one per sequence.
@@ -90,12 +109,50 @@ impl Random {
         Self { state: u64::from(seed) }
     }
 
-    /// The next number in 0..1, of 53 random bits.
-    pub(super) fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    /// The next draw's.
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.state = self.state.wrapping_add(GOLDEN);
+        Ticket(mix(self.state))
+    }
+}
+
+/// 2^64 by the golden ratio, odd: the steps of `SplitMix64`'s counter.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finishing steps of `SplitMix64`: every bit of the result depends on every bit of `bits`.
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_above_the_noise() {
+        let mut random = Random::new(7);
+        let edges = [0, 1, 1 << 10, 1 << 11, 1 << 62, 1 << 63, u64::MAX].map(Chance);
+        for chance in edges.into_iter().chain((0..100_000).map(|token| random.ticket().chance(token))) {
+            assert!(chance.noise() <= chance.noise_limit(), "{chance:?}");
+        }
+    }
+
+    #[test]
+    fn logits_that_moved_a_little_seldom_change_the_token() {
+        let row: Vec<f32> = (0..40).map(|at| 3.0 - at as f32 * 0.1).collect();
+        let mut random = Random::new(1);
+        let changed = (0..10_000).filter(|&turn| {
+            let ticket = random.ticket();
+            let moved: Vec<f32> = row
+                .iter()
+                .zip(0..)
+                .map(|(logit, at)| logit + 0.02 * ((turn * 7 + at * 13) % 11 - 5) as f32 / 5.0)
+                .collect();
+            draw(&row, 0.8, ticket, |at| at as i32) != draw(&moved, 0.8, ticket, |at| at as i32)
+        });
+        let share = changed.count() as f64 / 10_000.0;
+        assert!(share < 0.03, "{share} of the tokens changed");
     }
 }

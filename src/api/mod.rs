@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use self::answer::Answer;
 pub use self::gate::{Fields, Gate};
 pub use self::route::route;
-pub use self::upload::Upload;
+pub use self::upload::{Opened, Reception, Upload};
 use crate::config::env::Settings;
 use crate::engine::clock;
 use crate::engine::supervisor::EngineHandle;

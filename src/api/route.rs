@@ -30,13 +30,16 @@ const TABLE: &[Entry] = &[
 /// The one path with a parameter.
 const BLOBS: &str = "/api/blobs/";
 
+/// What it allows.
+const BLOB_METHODS: &str = "HEAD, POST";
+
 /// Finds who answers a request. CORS fields for the answer go to `extra`.
 ///
 /// # Errors
 /// The answer, when no handler is needed for it.
 pub fn route(app: &Arc<App>, head: &Head, bytes: &[u8], extra: &mut Fields) -> Result<Route, Answer> {
-    app.gate.check(head, bytes, extra)?;
     let path = head.path(bytes);
+    app.gate.check(head, bytes, extra).map_err(|refusal| with_allow(app, path, head.method(), refusal))?;
     if let Some(digest) = path.strip_prefix(BLOBS).and_then(segment) {
         let digest = &*digest;
         return match head.method() {
@@ -45,11 +48,10 @@ pub fn route(app: &Arc<App>, head: &Head, bytes: &[u8], extra: &mut Fields) -> R
                 let upload = Upload::begin(app, digest)?;
                 Ok(Route { plan: BodyPlan::Upload(upload), handler: Handler::Root })
             }
-            _ => Err(Answer::wrong_method("HEAD, POST")),
+            _ => Err(Answer::wrong_method(BLOB_METHODS)),
         };
     }
-    let known = |entry: &&Entry| entry.path == path && (app.diagnostics || !path.starts_with("/debug/"));
-    let Some(entry) = TABLE.iter().find(known) else {
+    let Some(entry) = entry(app, path) else {
         return Err(Answer::not_found());
     };
     match entry.methods.iter().find(|(method, _)| *method == head.method()) {
@@ -57,6 +59,23 @@ pub fn route(app: &Arc<App>, head: &Head, bytes: &[u8], extra: &mut Fields) -> R
         Some((_, handler)) => Ok(Route { plan: BodyPlan::Ignore, handler: handler.clone() }),
         None => Err(Answer::wrong_method(&allowed(entry))),
     }
+}
+
+fn entry(app: &App, path: &str) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.path == path && (app.diagnostics || !path.starts_with("/debug/")))
+}
+
+/// A refusal, or the answer to a preflight. Ollama's router has then written `Allow` where the path does not know the
+/// method, before anybody else looked at the request.
+fn with_allow(app: &App, path: &str, method: Method, mut refusal: Answer) -> Answer {
+    let allowed = if path.strip_prefix(BLOBS).and_then(segment).is_some() {
+        (!matches!(method, Method::Head | Method::Post)).then(|| BLOB_METHODS.to_owned())
+    } else {
+        let unknown = |entry: &&Entry| entry.methods.iter().all(|(known, _)| *known != method);
+        entry(app, path).filter(unknown).map(allowed)
+    };
+    refusal.headers.extend(allowed.map(|methods| ("Allow", methods)));
+    refusal
 }
 
 /// A path segment with its escapes undone; what holds a slash then, or is no text, is no segment.

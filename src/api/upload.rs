@@ -1,5 +1,7 @@
 //! `/api/blobs/:digest` (the behaviour page, section 1.6).
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use super::ollama::error::ApiError;
@@ -7,22 +9,26 @@ use super::{Answer, App, Outcome};
 use crate::model::Digest;
 use crate::store::{BlobError, BlobWriter};
 
-/// A blob on its way into the store. Every method but [`Upload::begin`] blocks: for workers.
+/// An upload whose digest has been read and whose body has not.
 pub struct Upload {
     app: Arc<App>,
+    target: Target,
+}
+
+/// Which blob is uploaded.
+#[derive(Debug, Clone)]
+struct Target {
     /// The digest as the path has it: Ollama compares its text.
     text: String,
     digest: Digest,
-    state: State,
 }
 
-enum State {
-    /// Nothing of the body has come.
-    Waiting,
-    /// It is written as it comes.
-    Writing(Box<BlobWriter>),
-    /// The blob is there already; the body is read and dropped.
-    Present,
+/// What an upload meets in the store.
+pub enum Opened {
+    /// The blob is there already: this is the answer, and nobody needs the body.
+    Present(Answer),
+    /// Its bytes may come.
+    Ready(Reception),
 }
 
 impl Upload {
@@ -32,60 +38,91 @@ impl Upload {
     /// 400 when it is no digest.
     pub fn begin(app: &Arc<App>, text: &str) -> Result<Upload, Answer> {
         let digest = parse(text)?;
-        Ok(Upload { app: app.clone(), text: text.to_owned(), digest, state: State::Waiting })
+        Ok(Upload { app: app.clone(), target: Target { text: text.to_owned(), digest } })
     }
 
-    /// Takes the next bytes of the body.
+    /// Looks for the blob and makes a file for it where it is missing. For a worker.
     ///
     /// # Errors
-    /// The answer, when the store cannot take them.
+    /// 500 when no file can be made.
+    pub fn open(self) -> Result<Opened, Answer> {
+        match self.app.store.blobs().begin(self.target.digest) {
+            Ok(Some(writer)) => Ok(Opened::Ready(Reception { target: self.target, writer })),
+            Ok(None) => Ok(Opened::Present(Answer::empty(200))),
+            Err(error) => Err(self.target.refusal(&error)),
+        }
+    }
+}
+
+/// A blob whose bytes are coming in. Dropped before [`Reception::finish`], it leaves nothing behind.
+///
+/// All but [`Reception::check`] belongs on a worker: hashing takes long, and dropping a large file, too.
+pub struct Reception {
+    target: Target,
+    writer: BlobWriter,
+}
+
+impl Reception {
+    /// Another handle of the file, for a ring that writes to it.
+    ///
+    /// # Errors
+    /// The answer, when there can be none.
+    pub fn file(&self) -> Result<File, Answer> {
+        self.writer.file().map_err(|error| self.target.refusal(&error))
+    }
+
+    /// Hashes the next bytes, which somebody else writes to the file.
+    pub fn hash(&mut self, bytes: &[u8]) {
+        self.writer.hash(bytes);
+    }
+
+    /// Hashes the next bytes and writes them.
+    ///
+    /// # Errors
+    /// The answer, when the disk does not take them.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Answer> {
-        if matches!(self.state, State::Waiting) {
-            self.state = match self.app.store.blobs().begin(self.digest) {
-                Ok(Some(writer)) => State::Writing(Box::new(writer)),
-                Ok(None) => State::Present,
-                Err(error) => return Err(self.fail(&error)),
-            };
-        }
-        if let State::Writing(writer) = &mut self.state
-            && let Err(error) = writer.write(bytes)
-        {
-            return Err(self.fail(&error));
-        }
-        Ok(())
+        self.writer.write(bytes).map_err(|error| self.target.refusal(&error))
     }
 
-    /// The body has ended: 201 when the blob was stored, 200 when it was there.
-    pub fn finish(mut self) -> Answer {
-        // An empty body has not begun to be written, and its digest is a digest, too.
-        if let Err(answer) = self.write(&[]) {
-            return answer;
-        }
-        match std::mem::replace(&mut self.state, State::Waiting) {
-            State::Writing(writer) => match writer.commit() {
-                // The hyphen, or upper case, names the right blob, but Ollama compares texts.
-                Ok(()) if self.text != self.digest.to_string() => {
-                    let (wanted, got) = (&self.text, self.digest);
-                    Answer::error(400, &format!("digest mismatch, expected \"{wanted}\", got \"{got}\""))
-                }
-                Ok(()) => Answer::empty(201),
-                Err(error) => self.fail(&error),
-            },
-            State::Present | State::Waiting => Answer::empty(200),
+    /// Compares the digest of all that came with the announced one.
+    ///
+    /// # Errors
+    /// 400 when they differ, also when only their spelling does.
+    pub fn check(&self) -> Result<(), Answer> {
+        self.writer.check().map_err(|error| self.target.refusal(&error))?;
+        let got = self.target.digest;
+        // A hyphen or upper case names the right blob, but Ollama compares texts.
+        if self.target.text == got.to_string() { Ok(()) } else { Err(self.target.mismatch(&got)) }
+    }
+
+    /// Makes the blob durable under its name. Gives the request's answer: 201, unless the disk fails.
+    pub fn finish(self) -> Answer {
+        match self.writer.commit() {
+            Ok(()) => Answer::empty(201),
+            Err(error) => self.target.refusal(&error),
         }
     }
 
-    fn fail(&self, error: &BlobError) -> Answer {
+    /// The answer to an error of somebody else's write.
+    pub fn refusal(&self, error: io::Error) -> Answer {
+        self.target.refusal(&BlobError::Io(error))
+    }
+}
+
+impl Target {
+    fn refusal(&self, error: &BlobError) -> Answer {
         match error {
-            BlobError::Mismatch { got, .. } => {
-                let wanted = &self.text;
-                Answer::error(400, &format!("digest mismatch, expected \"{wanted}\", got \"{got}\""))
-            }
-            BlobError::Io(_) => {
-                tracing::error!(%error, digest = %self.digest, "a blob could not be stored");
+            BlobError::Mismatch { got, .. } => self.mismatch(got),
+            BlobError::Io(source) => {
+                tracing::error!(error = source as &dyn std::error::Error, digest = %self.digest, "a blob was not stored");
                 Answer::error(500, &error.to_string())
             }
         }
+    }
+
+    fn mismatch(&self, got: &Digest) -> Answer {
+        let wanted = &self.text;
+        Answer::error(400, &format!("digest mismatch, expected \"{wanted}\", got \"{got}\""))
     }
 }
 

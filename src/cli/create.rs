@@ -14,6 +14,7 @@ use ureq::http::StatusCode;
 use crate::cli::client::Client;
 use crate::cli::error::{CliError, output};
 use crate::config::limits;
+use crate::model;
 
 /// Flags of `create`.
 #[derive(Debug, Args)]
@@ -118,7 +119,7 @@ fn hash(file: &mut File) -> io::Result<(String, u64)> {
         hasher.update(filled);
         total += read as u64;
     }
-    Ok((format!("sha256:{:x}", hasher.finalize()), total))
+    Ok((model::Digest::from_bytes(hasher.finalize().into()).to_string(), total))
 }
 
 /// Tells every tenth part of what is read through it.

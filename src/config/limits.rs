@@ -53,6 +53,16 @@ pub const DRAIN_MS: u64 = 30_000;
 
 const _: () = assert!(READ_BUFFER_BYTES <= HEAD_BYTES && SWEEP_MS * 10 <= READ_STALL_MS);
 
+/// Pieces of an upload: each is hashed by a worker while the ring writes it, and the next one is received meanwhile. Larger
+/// ones leave the processor's second cache between these three; smaller ones wake a worker more often than they must.
+pub const UPLOAD_PIECE_BYTES: usize = 256 * 1024;
+/// Most that one read of a chunked upload takes in.
+pub const UPLOAD_READ_BYTES: usize = 64 * 1024;
+/// Uploads that one core receives at once, with two pieces each; one more is told to try again.
+pub const UPLOADS_PER_CORE_MAX: usize = 256;
+
+const _: () = assert!(UPLOAD_READ_BYTES <= UPLOAD_PIECE_BYTES && READ_BUFFER_BYTES <= UPLOAD_READ_BYTES);
+
 // ---- stream: the shared region ---------------------------------------------------------------------------------
 
 /// Network cores that one region can serve.
@@ -125,6 +135,8 @@ const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX
 
 // ---- model and store --------------------------------------------------------------------------------------------
 
+/// Largest blob that may be uploaded: sixteen times the largest models of today.
+pub const BLOB_BYTES_MAX: u64 = 16 << 40;
 /// Longest manifest or config file that is read.
 pub const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 /// Layers of one manifest: models made of safetensors have one for each tensor.

@@ -113,6 +113,12 @@ impl BodyDecoder {
         self.state == State::Done
     }
 
+    /// How many bytes that come next are data and nothing else: a reader may take that many straight to where they
+    /// belong, and show them to [`BodyDecoder::decode`] there.
+    pub fn data_ahead(&self) -> u64 {
+        if self.state == State::Data { self.remaining } else { 0 }
+    }
+
     /// Looks at the next bytes of the connection: framing, then at most one run of data. Call it again with what
     /// follows the consumed bytes until it is done; with nothing left, wait for more bytes.
     ///
@@ -213,5 +219,26 @@ impl BodyDecoder {
 
     fn expect_lf(byte: u8) -> Result<(), BodyError> {
         if byte == b'\n' { Ok(()) } else { Err(BodyError::BareCr) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_data_is_ahead() {
+        let mut decoder = BodyDecoder::new(BodyKind::Length(5));
+        assert_eq!(decoder.data_ahead(), 5);
+        decoder.decode(b"abc").unwrap();
+        assert_eq!(decoder.data_ahead(), 2);
+        decoder.decode(b"de").unwrap();
+        assert_eq!((decoder.data_ahead(), decoder.is_done()), (0, true));
+        let mut decoder = BodyDecoder::new(BodyKind::Chunked);
+        assert_eq!(decoder.data_ahead(), 0, "framing comes first");
+        decoder.decode(b"A\r\n0123").unwrap();
+        assert_eq!(decoder.data_ahead(), 6);
+        decoder.decode(b"456789").unwrap();
+        assert_eq!(decoder.data_ahead(), 0, "framing again");
     }
 }

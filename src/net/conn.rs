@@ -202,7 +202,8 @@ impl<S: Socket> Conn<S> {
             Ok(route) => route,
             Err(answer) => return self.refuse_unread(&answer, manner, body_kind).await,
         };
-        if expects && body_kind != BodyKind::None && !matches!(plan, BodyPlan::Ignore) && self.input.rest().is_empty() {
+        let invited = expects && body_kind != BodyKind::None && self.input.rest().is_empty();
+        if invited && matches!(plan, BodyPlan::Json) {
             self.output.extend_from_slice(response::CONTINUE_100);
             self.flush().await?;
         }
@@ -218,7 +219,7 @@ impl<S: Socket> Conn<S> {
                 handler.run(&app, body, manner.version)
             }
             BodyPlan::Upload(upload) => {
-                let answer = self.receive_upload(body_kind, upload, &manner).await?;
+                let answer = self.receive_upload((body_kind, invited), upload, &manner).await?;
                 Outcome::Answer(answer)
             }
         };

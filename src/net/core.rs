@@ -16,10 +16,11 @@ use slab::Slab;
 
 use super::bell::Bell;
 use super::cell::{ConnCell, Phase};
+use super::driver::Driver;
 use super::replies::{Replies, Reply};
 use crate::api::ollama::error::ApiError;
 use crate::api::{Answer, App};
-use crate::config::limits::{CONNECTIONS_PER_CORE_MAX, SWEEP_MS};
+use crate::config::limits::{CONNECTIONS_PER_CORE_MAX, SWEEP_MS, UPLOADS_PER_CORE_MAX};
 use crate::engine::frames;
 use crate::engine::mailbox::{Mail, Mailbox};
 use crate::engine::wire::{StreamKey, Submit, ToEngine};
@@ -49,9 +50,12 @@ impl CoreCounts {
 pub struct Core {
     /// What handlers need.
     pub app: Arc<App>,
+    driver: Driver,
     index: usize,
     replies: RefCell<Replies>,
     connections: RefCell<Slab<Rc<ConnCell>>>,
+    /// Uploads under way: each holds memory of its own.
+    uploads: Cell<usize>,
     /// One for each accepting task: expired when the server drains.
     acceptors: RefCell<Vec<Rc<ConnCell>>>,
     /// Sweeps so far: the clock of all deadlines, `SWEEP_MS` long.
@@ -119,12 +123,20 @@ impl Outgoing {
 
 impl Core {
     /// A core without connections that has not heard of an engine yet.
-    pub fn new(app: Arc<App>, index: usize, mailbox: Arc<Mailbox>, counts: Arc<CoreCounts>) -> Rc<Core> {
+    pub fn new(
+        app: Arc<App>,
+        driver: Driver,
+        index: usize,
+        mailbox: Arc<Mailbox>,
+        counts: Arc<CoreCounts>,
+    ) -> Rc<Core> {
         Rc::new(Core {
             app,
+            driver,
             index,
             replies: RefCell::default(),
             connections: RefCell::default(),
+            uploads: Cell::new(0),
             acceptors: RefCell::default(),
             tick: Cell::new(0),
             draining: Cell::new(false),
@@ -148,6 +160,21 @@ impl Core {
         let place = connections.insert(cell.clone());
         self.counts.connections.store(connections.len() as u64, Ordering::Relaxed);
         Some(Admission { core: self.clone(), cell, place })
+    }
+
+    /// A place for one more upload, given back on drop; `None` when there are as many as there may be.
+    pub fn admit_upload(&self) -> Option<UploadPlace<'_>> {
+        let under_way = self.uploads.get();
+        if under_way >= UPLOADS_PER_CORE_MAX {
+            return None;
+        }
+        self.uploads.set(under_way + 1);
+        Some(UploadPlace(&self.uploads))
+    }
+
+    /// How the core waits for the kernel, which decides who writes files.
+    pub fn driver(&self) -> Driver {
+        self.driver
     }
 
     /// A cell that expires when the server drains, for a task that accepts connections.
@@ -353,6 +380,15 @@ impl Drop for Admission {
         let mut connections = self.core.connections.borrow_mut();
         connections.remove(self.place);
         self.core.counts.connections.store(connections.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// An upload's place in its core.
+pub struct UploadPlace<'a>(&'a Cell<usize>);
+
+impl Drop for UploadPlace<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 

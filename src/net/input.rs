@@ -44,6 +44,11 @@ impl Input {
         std::mem::take(&mut self.bytes)
     }
 
+    /// Makes room for a read of `bytes`. They are given back when the input has been used up.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// Takes the buffer back after a read.
     pub fn give_back(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.bytes.is_empty() && self.used == 0);

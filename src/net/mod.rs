@@ -11,6 +11,7 @@ mod outflow;
 mod replies;
 mod request_body;
 mod signals;
+mod upload;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -100,7 +101,7 @@ fn seats(app: &App, bound: Vec<Bound>, mailboxes: &[Arc<Mailbox>]) -> Result<Vec
 
 async fn run_core(app: Arc<App>, driver: Driver, seat: Seat) -> io::Result<()> {
     let bell = Bell::new(driver, seat.bell)?;
-    let core = Core::new(app, seat.index, seat.mailbox, seat.counts);
+    let core = Core::new(app, driver, seat.index, seat.mailbox, seat.counts);
     for Bound { address, socket } in seat.sockets {
         match address {
             Address::Tcp(_) => {

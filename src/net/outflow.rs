@@ -47,6 +47,7 @@ enum News {
 impl<S: Socket> Conn<S> {
     /// Sends `request` to the engine and its reply to the client.
     pub(super) async fn stream_reply(&mut self, request: Box<Submit>, manner: Manner) -> Result<(), End> {
+        let streams = request.reply.framing != Framing::Whole;
         let open = match self.core.submit(&self.cell, request) {
             Ok(open) => open,
             Err(answer) => return self.finish(&answer, &manner).await,
@@ -57,8 +58,14 @@ impl<S: Socket> Conn<S> {
 
         let (canceller, stop) = (Canceller::new(), Cell::new(false));
         let mut watching = pin!(watch(&mut self.reader, &mut self.input, canceller.handle(), &stop));
-        let mut sender =
-            Sender { writer: &mut self.writer, core: &self.core, cell: &self.cell, manner: &manner, head_sent: None };
+        let mut sender = Sender {
+            writer: &mut self.writer,
+            core: &self.core,
+            cell: &self.cell,
+            manner: &manner,
+            streams,
+            head_sent: None,
+        };
         let mut sending = pin!(sender.send_all(&open));
         let finish = poll_fn(|context| {
             if let Poll::Ready(finish) = sending.as_mut().poll(context) {
@@ -103,6 +110,8 @@ struct Sender<'a, S: Socket> {
     core: &'a Rc<Core>,
     cell: &'a Rc<ConnCell>,
     manner: &'a Manner,
+    /// Whether the client asked for a stream.
+    streams: bool,
     /// How the reply is framed, once its head has gone out.
     head_sent: Option<Framing>,
 }
@@ -237,7 +246,9 @@ impl<S: Socket> Sender<'_, S> {
             Framing::Chunked => (BodyLength::Chunked, answer::NDJSON),
             Framing::Bare => (BodyLength::Close, answer::NDJSON),
             // Ollama's stream handler writes errors without a charset, and everything else that is whole with one.
-            Framing::Whole if first.status != 200 => (BodyLength::Length(first.body_bytes), answer::BARE_JSON),
+            Framing::Whole if first.status != 200 && self.streams => {
+                (BodyLength::Length(first.body_bytes), answer::BARE_JSON)
+            }
             Framing::Whole => (BodyLength::Length(first.body_bytes), answer::JSON),
         };
         self.head_sent = Some(first.framing);

@@ -1,18 +1,16 @@
-//! Reading request bodies: a JSON body into memory, an upload to the store piece by piece.
+//! Reading request bodies into memory. What uploads share with that is here, too.
 
 use super::cell::Phase;
 use super::conn::{Conn, End, Manner, Socket};
-use crate::api::{Answer, Upload};
+use crate::api::Answer;
 use crate::http::body::BodyDecoder;
 use crate::http::head::BodyKind;
 
 /// Memory set aside for a body before any of it has come: what a client promises is not yet there.
 const FIRST_RESERVE_BYTES: u64 = 1024 * 1024;
-/// Pieces of an upload are this large when they go to the store.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// What one step of a body gave.
-enum Step {
+pub(super) enum Step {
     /// The body has ended.
     Done,
     /// There may be more.
@@ -47,44 +45,8 @@ impl<S: Socket> Conn<S> {
         }
     }
 
-    /// Hands a body to the store as it arrives.
-    pub(super) async fn receive_upload(
-        &mut self,
-        kind: BodyKind,
-        mut upload: Upload,
-        manner: &Manner,
-    ) -> Result<Answer, End> {
-        let mut decoder = BodyDecoder::new(kind);
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        loop {
-            self.cell.enter(Phase::Reading, self.core.read_deadline());
-            let step = self.body_step(&mut decoder, &mut piece);
-            if let Step::Bad(answer) = step {
-                return self.refuse(answer, manner).await;
-            }
-            let done = matches!(step, Step::Done);
-            if done || piece.len() >= PIECE_BYTES {
-                self.cell.enter(Phase::Working, u64::MAX);
-                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE_BYTES));
-                let stored = monoio::spawn_blocking(move || {
-                    let written = upload.write(&full);
-                    (upload, written)
-                });
-                let Ok((returned, written)) = stored.await else { return Err(End::Gone) };
-                upload = returned;
-                if let Err(answer) = written {
-                    return self.refuse(answer, manner).await;
-                }
-            }
-            if done {
-                return monoio::spawn_blocking(move || upload.finish()).await.map_err(|_| End::Gone);
-            }
-            self.body_fill().await?;
-        }
-    }
-
     /// Decodes what the input holds onto the end of `body`.
-    fn body_step(&mut self, decoder: &mut BodyDecoder, body: &mut Vec<u8>) -> Step {
+    pub(super) fn body_step(&mut self, decoder: &mut BodyDecoder, body: &mut Vec<u8>) -> Step {
         loop {
             let decoded = match decoder.decode(self.input.rest()) {
                 Ok(decoded) => decoded,
@@ -104,8 +66,14 @@ impl<S: Socket> Conn<S> {
     }
 
     /// Reads more of a body; progress moves its deadline on.
-    async fn body_fill(&mut self) -> Result<(), End> {
-        match self.fill().await {
+    pub(super) async fn body_fill(&mut self) -> Result<(), End> {
+        let read = self.fill().await;
+        self.body_progress(read).await
+    }
+
+    /// What a read of a body means: its end here is a broken body, and standing still is answered with 408.
+    pub(super) async fn body_progress(&mut self, read: Result<usize, End>) -> Result<(), End> {
+        match read {
             Ok(0) => Err(End::Gone),
             Ok(_) => {
                 self.cell.enter(Phase::Reading, self.core.read_deadline());
@@ -117,7 +85,7 @@ impl<S: Socket> Conn<S> {
     }
 
     /// Answers and closes: the rest of the body is of no use.
-    async fn refuse<T>(&mut self, answer: Answer, manner: &Manner) -> Result<T, End> {
+    pub(super) async fn refuse<T>(&mut self, answer: Answer, manner: &Manner) -> Result<T, End> {
         self.put_answer(&answer, &Manner { keep_alive: false, ..manner.clone() });
         self.flush().await?;
         Err(End::Closing)

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::Digest;
-use crate::store::files::TempFile;
+use crate::store::files::trouble;
+use crate::store::temp::TempFile;
 
 /// Why a blob was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum BlobError {
         got: Digest,
     },
     /// The disk is full, or something like that.
-    #[error("the blob could not be written: {}", .0.kind())]
+    #[error("the blob could not be written: {}", trouble(.0))]
     Io(#[from] io::Error),
 }
 
@@ -51,6 +52,8 @@ impl Blobs {
     /// When no file can be made.
     pub fn begin(&self, digest: Digest) -> Result<Option<BlobWriter>, BlobError> {
         if self.find(&digest).is_some() {
+            // Somebody is about to use it.
+            self.touch(&digest);
             return Ok(None);
         }
         let file = TempFile::create(&self.folder)?;
@@ -62,7 +65,6 @@ impl Blobs {
     pub(super) fn put(&self, bytes: &[u8]) -> Result<(Digest, bool), BlobError> {
         let digest = Digest::of(bytes);
         let Some(mut writer) = self.begin(digest)? else {
-            self.touch(&digest);
             return Ok((digest, false));
         };
         writer.write(bytes)?;
@@ -97,7 +99,7 @@ impl Blobs {
 /// A blob on its way in: hashed as it is written. Dropped before [`BlobWriter::commit`], it leaves nothing behind.
 /// Several writers of one blob do not disturb each other.
 ///
-/// Hashing and writing block: call it on a worker.
+/// Hashing and writing block: call it on a worker. Who writes to the file by a ring of its own only hashes here.
 #[derive(Debug)]
 pub struct BlobWriter {
     file: TempFile,
@@ -107,13 +109,36 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
-    /// Appends bytes.
+    /// Hashes the next bytes and appends them to the file.
     ///
     /// # Errors
     /// When they cannot be written; drop the writer then.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.hasher.update(bytes);
+        self.hash(bytes);
         Ok(self.file.write(bytes)?)
+    }
+
+    /// Hashes the next bytes, which somebody else writes to [`BlobWriter::file`] at their place.
+    pub fn hash(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// Another handle of the file that the blob is written to, empty at first.
+    ///
+    /// # Errors
+    /// When the process has too many files open.
+    pub fn file(&self) -> Result<File, BlobError> {
+        Ok(self.file.file().try_clone()?)
+    }
+
+    /// Compares the digest of what was hashed so far with the announced one. Takes microseconds.
+    ///
+    /// # Errors
+    /// When they differ; drop the writer then.
+    pub fn check(&self) -> Result<(), BlobError> {
+        let got = Digest::from_bytes(self.hasher.clone().finalize().into());
+        let expected = self.expected;
+        if got == expected { Ok(()) } else { Err(BlobError::Mismatch { expected, got }) }
     }
 
     /// Compares the digest and makes the blob durable under its name.
@@ -122,11 +147,7 @@ impl BlobWriter {
     /// When the bytes were others than announced, or the disk fails. No blob is there then, unless somebody else
     /// stored it, or only the last step failed, which makes its name durable.
     pub fn commit(self) -> Result<(), BlobError> {
-        let Self { file, target, hasher, expected } = self;
-        let got = Digest::from_bytes(hasher.finalize().into());
-        if got != expected {
-            return Err(BlobError::Mismatch { expected, got });
-        }
-        Ok(file.keep_as(&target)?)
+        self.check()?;
+        Ok(self.file.keep_as(&self.target)?)
     }
 }

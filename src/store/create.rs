@@ -14,7 +14,8 @@ use crate::model::gguf::{Arrays, Facts, Gguf, GgufError, MAGIC, Value as GgufVal
 use crate::model::name::NameError;
 use crate::model::{Config, Digest, Layer, Manifest, Message, Name, json};
 use crate::store::blobs::BlobError;
-use crate::store::files::{TempFile, sync_folder};
+use crate::store::files::{sync_folder, trouble};
+use crate::store::temp::TempFile;
 use crate::store::{Store, StoreError, lock};
 
 /// Why no model was made.
@@ -48,7 +49,7 @@ pub enum CreateError {
     #[error("{0} is not supported yet")]
     Unsupported(&'static str),
     /// The blob is there and cannot be read.
-    #[error("the blob could not be read: {}", .0.kind())]
+    #[error("the blob could not be read: {}", trouble(.0))]
     Read(io::Error),
     /// A layer could not be written.
     #[error(transparent)]

@@ -1,65 +1,12 @@
-//! Files that appear whole or not at all, and bounded reads.
+//! Bounded reads, stamps that tell of changes, and what disk errors mean.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::config::limits::STAMP_SETTLE_MS;
-
-/// Everyone may read what the store holds.
-const MODE: u32 = 0o644;
-
-/// A new file under a name that nothing else uses. It is removed when dropped, unless it was kept.
-#[derive(Debug)]
-pub(super) struct TempFile {
-    file: File,
-    path: Option<PathBuf>,
-}
-
-impl TempFile {
-    /// Creates one in `folder`. Its name is none that a blob or a manifest could have.
-    pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = folder.join(format!(".llamero-{}-{number}", process::id()));
-            match OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path) {
-                // A process with this number died here before.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                file => return Ok(Self { file: file?, path: Some(path) }),
-            }
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
-    }
-
-    /// Makes the file durable under its final name, which it takes over from any file that has it.
-    pub(super) fn keep_as(mut self, target: &Path) -> io::Result<()> {
-        self.file.set_permissions(Permissions::from_mode(MODE))?;
-        self.file.sync_all()?;
-        if let Some(path) = &self.path {
-            fs::rename(path, target)?;
-        }
-        self.path = None;
-        sync_folder(target.parent().unwrap_or(Path::new("/")))
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path
-            && let Err(error) = fs::remove_file(path)
-        {
-            tracing::warn!(path = %path.display(), %error, "a temporary file stays behind");
-        }
-    }
-}
 
 /// Makes the names in a folder durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -76,6 +23,23 @@ pub(super) fn read_bounded(path: &Path, most: u64) -> io::Result<(Vec<u8>, Stamp
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} bytes")));
     }
     Ok((bytes, stamp))
+}
+
+/// A disk error in words for a client: what is wrong, and no path of the machine.
+pub(super) fn trouble(error: &io::Error) -> String {
+    let known = match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full",
+        io::ErrorKind::QuotaExceeded => "the disk quota is used up",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
+        io::ErrorKind::PermissionDenied => "the server has no permission to do that in the model folder",
+        io::ErrorKind::FileTooLarge => "files may not become that large here",
+        io::ErrorKind::NotFound => "a part of the model folder is missing",
+        io::ErrorKind::NotADirectory => "a part of the model folder's path is a file",
+        // The system's own words (`Input/output error`): an error of the operating system names no path.
+        _ if error.raw_os_error().is_some() => return error.to_string(),
+        kind => return kind.to_string(),
+    };
+    known.to_owned()
 }
 
 /// What tells that a file or folder has changed.
@@ -118,5 +82,29 @@ impl Stamp {
         let (seconds, nanoseconds) = self.changed;
         let changed = Duration::from_secs(seconds.max(0) as u64) + Duration::from_nanos(nanoseconds.max(0) as u64);
         now.saturating_sub(changed) > Duration::from_millis(STAMP_SETTLE_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disk_errors_in_words() {
+        let rows = [
+            (28, "the disk is full"),
+            (122, "the disk quota is used up"),
+            (30, "the file system is read-only"),
+            (13, "the server has no permission to do that in the model folder"),
+            (27, "files may not become that large here"),
+            (2, "a part of the model folder is missing"),
+            (20, "a part of the model folder's path is a file"),
+            (5, "Input/output error (os error 5)"),
+        ];
+        for (number, text) in rows {
+            assert_eq!(trouble(&io::Error::from_raw_os_error(number)), text);
+        }
+        // Words that were made by a program may hold anything.
+        assert_eq!(trouble(&io::Error::other("/home/me")), "other error");
     }
 }

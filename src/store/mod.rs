@@ -10,6 +10,7 @@ mod files;
 mod index;
 mod model;
 mod scan;
+mod temp;
 
 use std::io;
 use std::path::Path;
@@ -25,7 +26,7 @@ use scan::Scanner;
 
 /// The store itself could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the model store could not be {step}: {}", source.kind())]
+#[error("the model store could not be {step}: {}", files::trouble(source))]
 pub struct StoreError {
     /// `created`, `read` or `written`.
     step: &'static str,
@@ -60,6 +61,7 @@ impl Store {
         let manifests = root.join("manifests");
         for folder in [&blobs, &manifests] {
             std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
+            temp::remove_stale(folder);
         }
         let store = Self {
             blobs: Blobs::new(blobs),

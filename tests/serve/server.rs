@@ -1,8 +1,11 @@
 //! A real `llamero serve` on a free port, and a client that speaks HTTP byte by byte.
 
+// Several test programs have this file, and none uses all of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,8 +21,10 @@ pub const DRIVERS: [&str; 2] = ["io_uring", "epoll"];
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// The store, deleted with the server.
-    _models: tempfile::TempDir,
+    /// The folder of its store.
+    pub models: PathBuf,
+    /// The same, where it is deleted with the server.
+    _own_models: Option<tempfile::TempDir>,
     log: Arc<Mutex<String>>,
 }
 
@@ -32,13 +37,24 @@ impl Server {
     /// Starts a server with further environment variables.
     pub fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Server {
         let models = tempfile::tempdir().expect("a folder for the store");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_llamero"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llamero"));
+        command.envs(environment.iter().copied());
+        let path = models.path().to_owned();
+        Server::spawn(command, &path, Some(models), arguments)
+    }
+
+    /// Starts a server on a store that outlives it. `command` is the binary, or a command that runs it.
+    pub fn run(command: Command, models: &Path, arguments: &[&str]) -> Server {
+        Server::spawn(command, models, None, arguments)
+    }
+
+    fn spawn(mut command: Command, models: &Path, own_models: Option<tempfile::TempDir>, arguments: &[&str]) -> Server {
+        let mut child = command
             .arg("serve")
             .arg("--diagnostics")
             .args(arguments)
             .env("OLLAMA_HOST", "127.0.0.1:0")
-            .env("OLLAMA_MODELS", models.path())
-            .envs(environment.iter().copied())
+            .env("OLLAMA_MODELS", models)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -59,12 +75,22 @@ impl Server {
             }
         });
         let address = receiver.recv_timeout(PATIENCE).expect("the server says where it listens");
-        Server { child, address: address.parse().expect("an address"), _models: models, log }
+        let address = address.parse().expect("an address");
+        Server { child, address, models: models.to_owned(), _own_models: own_models, log }
     }
 
     /// What the server has logged.
     pub fn log(&self) -> String {
         self.log.lock().expect("log").clone()
+    }
+
+    /// Waits until the server has logged this.
+    pub fn await_log(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "not in the log: {text}");
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The server's process id.

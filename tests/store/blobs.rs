@@ -76,13 +76,13 @@ fn disk_errors_tell_no_path() {
     writer.write(b"hello").unwrap();
     fs::remove_dir_all(folder.0.path().join("blobs")).unwrap();
     let error = writer.commit().unwrap_err();
-    assert_eq!(error.to_string(), "the blob could not be written: entity not found");
+    assert_eq!(error.to_string(), "the blob could not be written: a part of the model folder is missing");
     let error = store.blobs().begin(digest).unwrap_err();
-    assert_eq!(error.to_string(), "the blob could not be written: entity not found");
+    assert_eq!(error.to_string(), "the blob could not be written: a part of the model folder is missing");
     fs::remove_dir_all(folder.0.path().join("manifests")).unwrap();
     let error = store.refresh().unwrap_err();
-    assert_eq!(error.to_string(), "the model store could not be read: entity not found");
+    assert_eq!(error.to_string(), "the model store could not be read: a part of the model folder is missing");
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Store::open(file.path()).unwrap_err();
-    assert_eq!(error.to_string(), "the model store could not be created: not a directory");
+    assert_eq!(error.to_string(), "the model store could not be created: a part of the model folder's path is a file");
 }

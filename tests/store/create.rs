@@ -191,7 +191,7 @@ fn a_failed_create_keeps_the_old_model() {
     // A folder where the manifest should go: the last rename fails.
     fs::create_dir_all(folder.manifest("b").join("in-the-way")).unwrap();
     let said = create(&store, json!({"model": "b", "files": {"m.gguf": LLAMITA}}));
-    assert_eq!(said.last().unwrap(), "500: the model store could not be written: is a directory");
+    assert_eq!(said.last().unwrap(), "500: the model store could not be written: Is a directory (os error 21)");
     assert_eq!(listed(&store), ["a:latest"]);
     let left: Vec<_> = fs::read_dir(folder.0.path().join("manifests")).unwrap().collect();
     assert_eq!(left.len(), 1, "no temporary file stays behind");

@@ -53,6 +53,7 @@ mod tests {
             pools: false,
             vision: false,
             audio: false,
+            hears: false,
             chat_template: Some("{% if tools %}".to_owned()),
         };
         let layer = |media_type: &str| Layer {

@@ -173,7 +173,7 @@ fn value() -> impl Strategy<Value = Value> {
     prop_oneof![scalar, wide, narrow_list, wide_list]
 }
 
-/// Types with the elements and the bytes of their blocks: F32, F16, Q4_0, Q8_0, Q4_K, I64.
+/// Types with the elements and the bytes of their blocks: `F32`, `F16`, `Q4_0`, `Q8_0`, `Q4_K`, `I64`.
 const TYPES: [(u32, u64, u64); 6] = [(0, 1, 4), (1, 1, 2), (2, 32, 18), (8, 32, 34), (12, 256, 144), (27, 1, 8)];
 
 /// A tensor by everything but its name.

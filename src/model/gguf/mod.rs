@@ -66,7 +66,7 @@ impl Gguf {
         match version {
             2 | 3 => {}
             // As ggml tells the byte order: a small version, read the wrong way round, has its low half empty.
-            _ if version != 0 && version & 0xffff == 0 => return Err(GgufError::BigEndian),
+            1.. if version.trailing_zeros() >= 16 => return Err(GgufError::BigEndian),
             _ => return Err(GgufError::Version(version)),
         }
         let tensors = cursor.u64()?;

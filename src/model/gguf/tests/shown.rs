@@ -1,5 +1,7 @@
 //! What a `show` prints of a header, against what Ollama printed of llamita and against Go's rules.
 
+use std::slice;
+
 use serde_json::Value as Json;
 
 use super::*;
@@ -110,7 +112,8 @@ fn file_types_have_ollamas_names() {
 #[test]
 fn a_projector_says_whether_it_hears() {
     let clip = key("general.architecture", 8, &text("clip"));
-    let hears = |keys: &[Vec<u8>]| Facts::of(&read(&file(&[&[clip.clone()], keys].concat(), &[])).unwrap()).hears;
+    let hears =
+        |keys: &[Vec<u8>]| Facts::of(&read(&file(&[slice::from_ref(&clip), keys].concat(), &[])).unwrap()).hears;
     let encoder = |value| key("clip.has_audio_encoder", 7, &[value]);
     assert!(hears(&[encoder(1)]));
     assert!(hears(&[key("other.has_audio_encoder", 7, &[1])]));

@@ -232,7 +232,8 @@ impl<'a> Subject<'a> {
             return !go_answers || jinja_answers;
         }
         let same = jinjas.len() == gos.len() && jinjas.iter().all(|capability| gos.contains(capability));
-        same && jinjas.contains(&TOOLS) && jinja_answers && !go_answers
+        // Who takes answers of tools has tools among the capabilities.
+        same && jinja_answers && !go_answers
     }
 
     fn template_capabilities(&self) -> Vec<&'static str> {

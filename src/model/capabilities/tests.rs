@@ -172,6 +172,26 @@ fn jinja_templates_are_judged_by_their_words() {
 }
 
 #[test]
+fn places_for_answers_of_tools_are_found() {
+    for answer in [
+        "tool_response",
+        "tool_results",
+        "message['role'] == 'tool'",
+        "message['role'] == \"tool\"",
+        "message[\"role\"] == 'tool'",
+        "message[\"role\"] == \"tool\"",
+        "message.role == 'tool'",
+        "message.role == \"tool\"",
+        "ipython",
+    ] {
+        assert!(jinja_takes_tool_answers(&format!("tool_calls {answer}")), "{answer}");
+        assert!(jinja_takes_tool_answers(&format!("assistant_tool_call {answer}")), "{answer}");
+        assert!(!jinja_takes_tool_answers(&format!("tools {answer}")), "{answer}");
+    }
+    assert!(!jinja_takes_tool_answers("tool_calls m.role == 'tool'"));
+}
+
+#[test]
 fn what_is_not_served_is_taken_out() {
     let senses = Facts { vision: true, audio: true, ..facts("") };
     let safetensors = Config { model_format: "safetensors".to_owned(), ..Config::default() };

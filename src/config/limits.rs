@@ -157,12 +157,23 @@ pub const GGUF_TENSORS_MAX: u64 = 256 * 1024;
 pub const GGUF_ARRAY_MAX: u64 = 16 * 1024 * 1024;
 /// Longest string in a GGUF header (chat templates have reached 100 KiB).
 pub const GGUF_STRING_BYTES: u64 = 8 * 1024 * 1024;
-/// Longest name of a key or a tensor in a GGUF (llama.cpp takes 63 bytes of a tensor's, and 64 KiB of a key's).
+/// Longest name of a key in a GGUF: what its format allows.
 pub const GGUF_NAME_BYTES: u64 = 64 * 1024;
+/// Longest name of a tensor in a GGUF: ggml's `GGML_MAX_NAME`, less the zero at its end.
+pub const GGUF_TENSOR_NAME_BYTES: u64 = 63;
 /// Largest `general.alignment`; 32 is the usual one.
 pub const GGUF_ALIGNMENT_MAX: u32 = 1024 * 1024;
+/// Layers of a model: llama.cpp's `LLAMA_MAX_LAYERS`, for which it keeps arrays of fixed length.
+pub const GGUF_LAYERS_MAX: u64 = 512;
+/// Longest context that a model may say it was trained with: positions are an `int32_t` in llama.cpp.
+pub const GGUF_CONTEXT_MAX: u64 = i32::MAX as u64;
+/// Longest embedding of a token: 64 times that of the largest models, and products of two still fit 64 bits.
+pub const GGUF_EMBEDDING_MAX: u64 = 1024 * 1024;
+/// Commands of one Modelfile. Examples of conversations have some hundreds; each takes 80 bytes besides its text.
+pub const MODELFILE_COMMANDS_MAX: usize = 64 * 1024;
 
 const _: () = assert!(GGUF_NAME_BYTES <= GGUF_STRING_BYTES && GGUF_STRING_BYTES <= GGUF_HEADER_BYTES);
+const _: () = assert!(GGUF_TENSOR_NAME_BYTES <= GGUF_NAME_BYTES);
 
 // ---- prompt ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::config::limits::{GGUF_HEADER_BYTES, GGUF_NAME_BYTES, GGUF_STRING_BYTES};
+use crate::config::limits::{GGUF_HEADER_BYTES, GGUF_STRING_BYTES};
 use crate::model::gguf::GgufError;
 
 /// How much is read at once.
@@ -53,17 +53,17 @@ impl<R: Read> Cursor<R> {
         self.bytes().map(u64::from_le_bytes)
     }
 
-    /// The name of a key or a tensor.
-    pub(super) fn name(&mut self) -> Result<String, GgufError> {
+    /// The name of a key or a tensor, of at most `most` bytes.
+    pub(super) fn name(&mut self, most: u64) -> Result<String, GgufError> {
         let at = self.position;
-        let bytes = self.prefixed(GGUF_NAME_BYTES)?;
+        let bytes = self.prefixed(most)?;
         String::from_utf8(bytes).map_err(|_| GgufError::NotUtf8(at))
     }
 
-    /// A value. Tokens may be parts of a character: what is not UTF-8 becomes U+FFFD, as in Go's JSON.
+    /// A value. Tokens may be parts of a character: each byte that is not UTF-8 becomes U+FFFD, as in Go's JSON.
     pub(super) fn string(&mut self) -> Result<String, GgufError> {
         let bytes = self.prefixed(GGUF_STRING_BYTES)?;
-        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| replaced(error.as_bytes())))
     }
 
     /// Passes over a text.
@@ -116,4 +116,14 @@ impl<R: Read> Cursor<R> {
         self.position += wanted;
         Ok(())
     }
+}
+
+/// Go replaces byte by byte; `String::from_utf8_lossy` would make one sign of several bytes.
+fn replaced(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + char::REPLACEMENT_CHARACTER.len_utf8());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }

@@ -21,6 +21,8 @@ pub struct Facts {
     pub vision: bool,
     /// Whether it has an encoder for sound.
     pub audio: bool,
+    /// Whether it is a projector that brings an encoder for sound which Ollama lets be used: not that of Gemma 3n.
+    pub hears: bool,
     /// The Jinja template of its prompts.
     pub chat_template: Option<String>,
 }
@@ -40,15 +42,24 @@ impl Facts {
             pools: gguf.get_own("pooling_type").is_some(),
             vision: gguf.get_own("vision.block_count").is_some(),
             audio: gguf.get_own("audio.block_count").is_some(),
+            hears: hears(gguf),
             chat_template: template.map(str::to_owned),
         }
     }
 }
 
+fn hears(gguf: &Gguf) -> bool {
+    let says_so =
+        |(key, value): (&String, &Value)| key.ends_with(".has_audio_encoder") && value.as_bool() == Some(true);
+    let projector = gguf.get_own("vision.projector_type").and_then(Value::as_str);
+    projector != Some("gemma3nv") && gguf.values.iter().any(says_so)
+}
+
 /// What Ollama prints for types that it has no name for.
 const UNKNOWN: &str = "unknown";
 
-/// The name of a `general.file_type` (llama.cpp's `llama_ftype`), as Ollama prints it: the IQ and TQ types have none.
+/// The name of a `general.file_type` (llama.cpp's `llama_ftype`), as Ollama prints it. 4 is what older versions of Ollama
+/// wrote for MXFP4; llama.cpp no longer uses it.
 pub fn file_type_name(number: u64) -> &'static str {
     match number {
         0 => "F32",
@@ -68,8 +79,26 @@ pub fn file_type_name(number: u64) -> &'static str {
         16 => "Q5_K_S",
         17 => "Q5_K_M",
         18 => "Q6_K",
+        19 => "IQ2_XXS",
+        20 => "IQ2_XS",
         21 => "Q2_K_S",
+        22 => "IQ3_XS",
+        23 => "IQ3_XXS",
+        24 => "IQ1_S",
+        25 => "IQ4_NL",
+        26 => "IQ3_S",
+        27 => "IQ3_M",
+        28 => "IQ2_S",
+        29 => "IQ2_M",
+        30 => "IQ4_XS",
+        31 => "IQ1_M",
         32 => "BF16",
+        36 => "TQ1_0",
+        37 => "TQ2_0",
+        38 => "MXFP4_MOE",
+        39 => "NVFP4",
+        40 => "Q1_0",
+        41 => "Q2_0",
         _ => UNKNOWN,
     }
 }

@@ -3,118 +3,32 @@
 //! The file comes from a client, so every count and length is checked against a limit and against the bytes that are
 //! left before anything is allocated for it. The layout is that of ggml's `docs/gguf.md`, versions 2 and 3.
 
+mod check;
 mod cursor;
+mod error;
 mod facts;
+mod info;
 mod tensor;
 mod value;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Read};
+use std::io::Read;
 
-use crate::config::limits::{GGUF_ALIGNMENT_MAX, GGUF_ARRAY_MAX, GGUF_HEADER_BYTES, GGUF_KEYS_MAX, GGUF_TENSORS_MAX};
+use crate::config::limits::{GGUF_KEYS_MAX, GGUF_NAME_BYTES, GGUF_TENSORS_MAX};
 use cursor::Cursor;
+pub use error::GgufError;
 pub use facts::{Facts, file_type_name};
+pub use info::Info;
 pub use tensor::Tensor;
 pub use value::{Array, Items, Value};
 
 /// The first four bytes of every GGUF.
 pub const MAGIC: [u8; 4] = *b"GGUF";
-/// `general.alignment` where the file does not say.
-const DEFAULT_ALIGNMENT: u32 = 32;
-
-/// Why a file is not a GGUF that we take. Positions count from the start of the file.
-#[derive(Debug, thiserror::Error)]
-pub enum GgufError {
-    /// Something else entirely.
-    #[error("the file is not a GGUF: it does not start with that word")]
-    NotGguf,
-    /// Version 1, one of the future, or a file of the other byte order.
-    #[error("GGUF version {0} is not supported, only 2 and 3 are")]
-    Version(u32),
-    /// The file ends, or a length leads past its end.
-    #[error("the GGUF is cut short: {wanted} bytes are wanted at byte {at}, {left} are left")]
-    Cut {
-        /// Where the reader stood.
-        at: u64,
-        /// Bytes that should follow.
-        wanted: u64,
-        /// Bytes that do.
-        left: u64,
-    },
-    /// The header alone is longer than [`GGUF_HEADER_BYTES`].
-    #[error("the header of the GGUF has more than {GGUF_HEADER_BYTES} bytes")]
-    HeaderTooLong,
-    /// More than [`GGUF_KEYS_MAX`].
-    #[error("the GGUF has {0} keys, more than the {GGUF_KEYS_MAX} allowed")]
-    TooManyKeys(u64),
-    /// More than [`GGUF_TENSORS_MAX`].
-    #[error("the GGUF has {0} tensors, more than the {GGUF_TENSORS_MAX} allowed")]
-    TooManyTensors(u64),
-    /// More than [`GGUF_ARRAY_MAX`].
-    #[error("an array in the GGUF has {0} elements, more than the {GGUF_ARRAY_MAX} allowed")]
-    ArrayTooLong(u64),
-    /// Longer than its kind may be: values may be longer than names.
-    #[error("a text in the GGUF has {bytes} bytes, more than the {most} allowed")]
-    StringTooLong {
-        /// Its length.
-        bytes: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// The name of a key or a tensor.
-    #[error("a name at byte {0} of the GGUF is not UTF-8")]
-    NotUtf8(u64),
-    /// A type of value that there is not.
-    #[error("the GGUF has a value of type {0}, which does not exist")]
-    ValueType(u32),
-    /// An array of arrays: llama.cpp knows none either.
-    #[error("the GGUF has an array of arrays")]
-    NestedArray,
-    /// One key, two values.
-    #[error("the GGUF has the key {0:?} twice")]
-    DuplicateKey(String),
-    /// One name, two tensors.
-    #[error("the GGUF has the tensor {0:?} twice")]
-    DuplicateTensor(String),
-    /// ggml has four at most.
-    #[error("the tensor {name:?} has {dimensions} dimensions, more than 4")]
-    Dimensions {
-        /// Which tensor.
-        name: String,
-        /// How many it claims.
-        dimensions: u32,
-    },
-    /// The number of elements or bytes does not fit in 63 bits.
-    #[error("the tensor {0:?} is larger than any file")]
-    TensorTooLarge(String),
-    /// A type of tensor that ggml does not have.
-    #[error("the tensor {name:?} has the type {kind}, which does not exist")]
-    TensorType {
-        /// Which tensor.
-        name: String,
-        /// The number of its type.
-        kind: u32,
-    },
-    /// Rows are made of whole blocks.
-    #[error("the rows of tensor {0:?} are not made of whole blocks")]
-    PartialBlock(String),
-    /// Tensors follow each other without gaps but for the alignment.
-    #[error("the tensor {name:?} starts at {offset} instead of {expected}")]
-    Offset {
-        /// Which tensor.
-        name: String,
-        /// Where it says that it starts, from the first tensor.
-        offset: u64,
-        /// Where it has to start.
-        expected: u64,
-    },
-    /// `general.alignment` is no power of two, or too large.
-    #[error("the GGUF has an alignment of {0}")]
-    Alignment(u64),
-    /// The file could not be read.
-    #[error("the GGUF could not be read: {}", .0.kind())]
-    Io(#[from] io::Error),
-}
+/// The least that a key takes: the length of its name, a letter, the type and one byte of value.
+const KEY_BYTES_MIN: u64 = 14;
+/// The least that a row of the tensor table takes: an empty name, no dimensions, type and offset.
+const TENSOR_BYTES_MIN: u64 = 24;
 
 /// Which arrays stay in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +63,11 @@ impl Gguf {
             return Err(GgufError::NotGguf);
         }
         let version = cursor.u32()?;
-        if !(2..=3).contains(&version) {
-            return Err(GgufError::Version(version));
+        match version {
+            2 | 3 => {}
+            // As ggml tells the byte order: a small version, read the wrong way round, has its low half empty.
+            1.. if version.trailing_zeros() >= 16 => return Err(GgufError::BigEndian),
+            _ => return Err(GgufError::Version(version)),
         }
         let tensors = cursor.u64()?;
         if tensors > GGUF_TENSORS_MAX {
@@ -184,43 +101,6 @@ impl Gguf {
     pub fn parameters(&self) -> u64 {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.elements))
     }
-
-    /// Proves that the tensors lie one behind the other, aligned, and within a file of `file_bytes` bytes.
-    /// [`Gguf::read`] leaves that open, so that a damaged model can still be listed.
-    ///
-    /// # Errors
-    /// When a type, an offset or the alignment is wrong, or the file is too short.
-    pub fn check_tensors(&self, file_bytes: u64) -> Result<(), GgufError> {
-        let alignment = u64::from(self.alignment()?);
-        let start = self.header_bytes.next_multiple_of(alignment);
-        let mut expected = 0_u64;
-        for tensor in &self.tensors {
-            let too_large = || GgufError::TensorTooLarge(tensor.name.clone());
-            if tensor.offset != expected {
-                return Err(GgufError::Offset { name: tensor.name.clone(), offset: tensor.offset, expected });
-            }
-            let bytes = tensor.bytes()?;
-            let at = start.checked_add(tensor.offset).ok_or_else(too_large)?;
-            let left = file_bytes.saturating_sub(at);
-            if bytes > left {
-                return Err(GgufError::Cut { at, wanted: bytes, left });
-            }
-            expected = tensor.offset + bytes;
-            expected = expected.checked_next_multiple_of(alignment).ok_or_else(too_large)?;
-        }
-        Ok(())
-    }
-
-    fn alignment(&self) -> Result<u32, GgufError> {
-        let Some(value) = self.get("general.alignment") else {
-            return Ok(DEFAULT_ALIGNMENT);
-        };
-        let value = value.as_u64().unwrap_or(0);
-        match u32::try_from(value) {
-            Ok(alignment) if alignment.is_power_of_two() && alignment <= GGUF_ALIGNMENT_MAX => Ok(alignment),
-            _ => Err(GgufError::Alignment(value)),
-        }
-    }
 }
 
 fn read_values<R: Read>(
@@ -228,20 +108,26 @@ fn read_values<R: Read>(
     count: u64,
     arrays: Arrays,
 ) -> Result<BTreeMap<String, Value>, GgufError> {
+    // Neither this nor the table below overflows: both counts are bounded above.
+    cursor.need(count * KEY_BYTES_MIN)?;
     let mut values = BTreeMap::new();
     for _ in 0..count {
-        let key = cursor.name()?;
-        let value = Value::read(cursor, arrays)?;
-        if values.contains_key(&key) {
-            return Err(GgufError::DuplicateKey(key));
+        let key = cursor.name(GGUF_NAME_BYTES)?;
+        if key.is_empty() {
+            return Err(GgufError::EmptyKey);
         }
-        values.insert(key, value);
+        let value = Value::read(cursor, arrays)?;
+        match values.entry(key) {
+            Entry::Vacant(place) => _ = place.insert(value),
+            Entry::Occupied(double) => return Err(GgufError::DuplicateKey(double.key().clone())),
+        }
     }
     Ok(values)
 }
 
 fn read_tensors<R: Read>(cursor: &mut Cursor<R>, count: u64) -> Result<Vec<Tensor>, GgufError> {
-    let mut tensors = Vec::new();
+    cursor.need(count * TENSOR_BYTES_MIN)?;
+    let mut tensors = Vec::with_capacity(count as usize);
     for _ in 0..count {
         tensors.push(Tensor::read(cursor)?);
     }

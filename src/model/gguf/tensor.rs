@@ -2,6 +2,10 @@
 
 use std::io::Read;
 
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::config::limits::GGUF_TENSOR_NAME_BYTES;
 use crate::model::gguf::GgufError;
 use crate::model::gguf::cursor::Cursor;
 
@@ -29,7 +33,7 @@ impl Tensor {
     /// # Errors
     /// When ggml has no such type, a row is not made of whole blocks, or the length does not fit in 63 bits.
     pub fn bytes(&self) -> Result<u64, GgufError> {
-        let Some((block, bytes)) = block(self.kind) else {
+        let Some(Format { block, bytes, .. }) = format(self.kind) else {
             return Err(GgufError::TensorType { name: self.name.clone(), kind: self.kind });
         };
         if !self.dimensions.first().unwrap_or(&1).is_multiple_of(block) {
@@ -39,13 +43,24 @@ impl Tensor {
         bytes.ok_or_else(|| GgufError::TensorTooLarge(self.name.clone()))
     }
 
+    /// The name of its type, as Ollama prints it: `F16`, `Q4_K`, `unknown`.
+    pub fn type_name(&self) -> &'static str {
+        format(self.kind).map_or("unknown", |format| format.name)
+    }
+
     pub(super) fn read<R: Read>(cursor: &mut Cursor<R>) -> Result<Self, GgufError> {
-        let name = cursor.name()?;
+        let name = cursor.name(GGUF_TENSOR_NAME_BYTES)?;
         let count = cursor.u32()?;
         if count > DIMENSIONS_MAX {
             return Err(GgufError::Dimensions { name, dimensions: count });
         }
-        let dimensions = (0..count).map(|_| cursor.u64()).collect::<Result<Vec<_>, _>>()?;
+        let mut dimensions = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            dimensions.push(cursor.u64()?);
+        }
+        if let Some(&length) = dimensions.iter().find(|&&length| i64::try_from(length).is_err()) {
+            return Err(GgufError::NegativeDimension { name, dimension: length.cast_signed() });
+        }
         let kind = cursor.u32()?;
         let offset = cursor.u64()?;
         let elements = dimensions.iter().try_fold(1_u64, |product, &length| product.checked_mul(length));
@@ -56,41 +71,65 @@ impl Tensor {
     }
 }
 
-/// Elements and bytes of one block of a tensor type, from ggml's `ggml-common.h` at version 0.26.
-#[expect(clippy::match_same_arms, reason = "a row for each type is easier to check")]
-fn block(kind: u32) -> Option<(u64, u64)> {
-    Some(match kind {
-        0 | 26 => (1, 4),      // F32, I32
-        1 | 25 | 30 => (1, 2), // F16, I16, BF16
-        24 => (1, 1),          // I8
-        27 | 28 => (1, 8),     // I64, F64
-        2 => (32, 18),         // Q4_0
-        3 => (32, 20),         // Q4_1
-        6 => (32, 22),         // Q5_0
-        7 => (32, 24),         // Q5_1
-        8 => (32, 34),         // Q8_0
-        9 => (32, 36),         // Q8_1
-        10 => (256, 84),       // Q2_K
-        11 => (256, 110),      // Q3_K
-        12 => (256, 144),      // Q4_K
-        13 => (256, 176),      // Q5_K
-        14 => (256, 210),      // Q6_K
-        15 => (256, 292),      // Q8_K
-        16 => (256, 66),       // IQ2_XXS
-        17 => (256, 74),       // IQ2_XS
-        18 => (256, 98),       // IQ3_XXS
-        19 => (256, 50),       // IQ1_S
-        20 => (32, 18),        // IQ4_NL
-        21 => (256, 110),      // IQ3_S
-        22 => (256, 82),       // IQ2_S
-        23 => (256, 136),      // IQ4_XS
-        29 => (256, 56),       // IQ1_M
-        34 => (256, 54),       // TQ1_0
-        35 => (256, 66),       // TQ2_0
-        39 => (32, 17),        // MXFP4
-        40 => (64, 36),        // NVFP4
-        41 => (128, 18),       // Q1_0
-        42 => (64, 18),        // Q2_0
+/// A row of the list of tensors in a `show` (the behaviour page, section 1.4).
+impl Serialize for Tensor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("Tensor", 3)?;
+        row.serialize_field("name", &self.name)?;
+        row.serialize_field("type", self.type_name())?;
+        row.serialize_field("shape", &self.dimensions)?;
+        row.end()
+    }
+}
+
+/// What a tensor type is called and how it is packed.
+struct Format {
+    name: &'static str,
+    /// Elements of one block.
+    block: u64,
+    /// Bytes of one block.
+    bytes: u64,
+}
+
+/// The types of ggml 0.26 (`ggml.h` and `ggml-common.h`), but for those that were given up.
+fn format(kind: u32) -> Option<Format> {
+    let (name, block, bytes) = match kind {
+        0 => ("F32", 1, 4),
+        1 => ("F16", 1, 2),
+        2 => ("Q4_0", 32, 18),
+        3 => ("Q4_1", 32, 20),
+        6 => ("Q5_0", 32, 22),
+        7 => ("Q5_1", 32, 24),
+        8 => ("Q8_0", 32, 34),
+        9 => ("Q8_1", 32, 36),
+        10 => ("Q2_K", 256, 84),
+        11 => ("Q3_K", 256, 110),
+        12 => ("Q4_K", 256, 144),
+        13 => ("Q5_K", 256, 176),
+        14 => ("Q6_K", 256, 210),
+        15 => ("Q8_K", 256, 292),
+        16 => ("IQ2_XXS", 256, 66),
+        17 => ("IQ2_XS", 256, 74),
+        18 => ("IQ3_XXS", 256, 98),
+        19 => ("IQ1_S", 256, 50),
+        20 => ("IQ4_NL", 32, 18),
+        21 => ("IQ3_S", 256, 110),
+        22 => ("IQ2_S", 256, 82),
+        23 => ("IQ4_XS", 256, 136),
+        24 => ("I8", 1, 1),
+        25 => ("I16", 1, 2),
+        26 => ("I32", 1, 4),
+        27 => ("I64", 1, 8),
+        28 => ("F64", 1, 8),
+        29 => ("IQ1_M", 256, 56),
+        30 => ("BF16", 1, 2),
+        34 => ("TQ1_0", 256, 54),
+        35 => ("TQ2_0", 256, 66),
+        39 => ("MXFP4", 32, 17),
+        40 => ("NVFP4", 64, 36),
+        41 => ("Q1_0", 128, 18),
+        42 => ("Q2_0", 64, 18),
         _ => return None,
-    })
+    };
+    Some(Format { name, block, bytes })
 }

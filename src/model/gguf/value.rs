@@ -35,8 +35,22 @@ pub enum Value {
 pub struct Array {
     /// Number of elements.
     pub len: u64,
-    /// The elements; `None` where they were skipped.
+    /// The number of the elements' type in the format.
+    pub kind: u32,
+    /// The elements; `None` where they were skipped. An empty array has nothing to skip.
     pub items: Option<Items>,
+}
+
+impl Array {
+    /// Whether it holds texts.
+    pub fn holds_texts(&self) -> bool {
+        self.kind == STRING
+    }
+
+    /// Whether it holds whole numbers.
+    pub fn holds_whole_numbers(&self) -> bool {
+        matches!(self.kind, 0..=5 | 10 | 11)
+    }
 }
 
 /// The elements of an array, as tightly as they lie in the file.
@@ -69,6 +83,14 @@ impl Value {
             Self::I16(value) => value.try_into().ok(),
             Self::I32(value) => value.try_into().ok(),
             Self::I64(value) => value.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// Yes or no.
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Self::Bool(value) => Some(value),
             _ => None,
         }
     }
@@ -126,6 +148,7 @@ fn read_array<R: Read>(cursor: &mut Cursor<R>, arrays: Arrays) -> Result<Array, 
     cursor.need(len * each)?;
     let items = match (arrays, kind) {
         (Arrays::Keep, _) => Some(read_items(cursor, kind, len as usize)?),
+        _ if len == 0 => Some(read_items(cursor, kind, 0)?),
         (Arrays::Skip, STRING) => {
             for _ in 0..len {
                 cursor.skip_string()?;
@@ -137,7 +160,7 @@ fn read_array<R: Read>(cursor: &mut Cursor<R>, arrays: Arrays) -> Result<Array, 
             None
         }
     };
-    Ok(Array { len, items })
+    Ok(Array { len, kind, items })
 }
 
 /// Reads `len` elements; the caller has made sure that the file has as many.
@@ -147,7 +170,12 @@ fn read_items<R: Read>(cursor: &mut Cursor<R>, kind: u32, len: usize) -> Result<
         len: usize,
         read: fn(&mut Cursor<R>) -> Result<T, GgufError>,
     ) -> Result<Vec<T>, GgufError> {
-        (0..len).map(|_| read(cursor)).collect()
+        // Not collected: that would grow step by step, to twice what is needed.
+        let mut items = Vec::with_capacity(len);
+        for _ in 0..len {
+            items.push(read(cursor)?);
+        }
+        Ok(items)
     }
     Ok(match kind {
         0 => Items::U8(each(cursor, len, |cursor| cursor.bytes().map(u8::from_le_bytes))?),

@@ -152,7 +152,7 @@ impl Flags {
         self.pad_with_spaces(sink, text.as_bytes());
     }
 
-    /// A float by its verb: `e`, `E`, `f`, `g`, `G`, or `v` for the shortest.
+    /// A float by its verb: `e`, `E`, `f`, `g`, `G`, `x`, `X`, `b`, or `v` for the shortest.
     pub fn float(&self, sink: &mut Sink, value: f64, verb: char, precision: Option<usize>) {
         let precision = self.precision.or(precision);
         let layout = if verb == 'v' { b'g' } else { verb as u8 };
@@ -168,7 +168,7 @@ impl Flags {
             self.pad_with_spaces(sink, &text.as_bytes()[from..]);
             return;
         }
-        if self.sharp {
+        if self.sharp && verb != 'b' {
             keep_zeros(&mut text, verb, precision);
         }
         if !self.plus && text.starts_with('+') {
@@ -189,8 +189,11 @@ impl Flags {
 
 /// What `#` does to a float with its sign: a point in any case, and the zeros that `%g` would leave out.
 fn keep_zeros(text: &mut String, verb: char, precision: Option<usize>) {
-    let tail = text.find(['e', 'E']).map_or(String::new(), |at| text.split_off(at));
-    let mut digits = if matches!(verb, 'v' | 'g' | 'G') { precision.unwrap_or(6) as i64 } else { 0 };
+    let is_hex = matches!(verb, 'x' | 'X');
+    let is_power = |c: char| matches!(c, 'p' | 'P') || (!is_hex && matches!(c, 'e' | 'E'));
+    let tail = text.find(is_power).map_or(String::new(), |at| text.split_off(at));
+    // Go counts the x of a 0x as a digit, and adds none for a %X.
+    let mut digits = if matches!(verb, 'v' | 'g' | 'G' | 'x') { precision.unwrap_or(6) as i64 } else { 0 };
     let plain = text[1..].replace('.', "");
     digits -= plain.trim_start_matches('0').len() as i64;
     if !text.contains('.') {

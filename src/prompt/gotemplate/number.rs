@@ -4,7 +4,7 @@
 /// more than 65,535.)
 const DIGITS_MAX: usize = 1100;
 
-/// `value` by the verb `e`, `f` or `g` (or `E`, `G`); `precision` `None`: as few digits as give the number back.
+/// `value` by the verb `e`, `f`, `g`, `x` or `b` (or `E`, `G`, `X`); `precision` `None`: as few digits as give the number back.
 pub(super) fn format_float(value: f64, verb: u8, precision: Option<usize>) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -21,8 +21,61 @@ pub(super) fn format_float(value: f64, verb: u8, precision: Option<usize>) -> St
             }
             None => value.to_string(),
         },
+        b'x' => hexadecimal(value, precision),
+        b'X' => hexadecimal(value, precision).to_uppercase(),
+        b'b' => {
+            let (negative, mantissa, power) = parts(value);
+            format!("{}{mantissa}p{power:+}", if negative { "-" } else { "" })
+        }
         _ => general(value, verb, precision),
     }
+}
+
+/// Sign, mantissa and the power of two that the mantissa is multiplied with.
+fn parts(value: f64) -> (bool, u64, i32) {
+    let bits = value.to_bits();
+    let (exponent, fraction) = ((bits >> 52 & 0x7ff) as i32, bits & ((1 << 52) - 1));
+    let mantissa = if exponent == 0 { fraction } else { fraction | 1 << 52 };
+    (value.is_sign_negative(), mantissa, exponent.max(1) - 1075)
+}
+
+/// `%x`: the mantissa between 1 and 2, in hexadecimal, rounded half to even.
+fn hexadecimal(value: f64, precision: Option<usize>) -> String {
+    /// Hexadecimal digits of a fraction of 60 bits.
+    const DIGITS: usize = 15;
+    let (negative, mantissa, mut power) = parts(value);
+    let mut fraction = 0;
+    let mut whole = 0;
+    if mantissa == 0 {
+        power = 0;
+    } else {
+        // The leading one comes to bit 60, so that the fraction has whole digits.
+        let shift = mantissa.leading_zeros() as i32 - 3;
+        let mut shifted = mantissa << shift;
+        power += 60 - shift;
+        if let Some(precision) = precision.filter(|precision| *precision < DIGITS) {
+            let dropped = 4 * (DIGITS - precision);
+            let rest = shifted & ((1 << dropped) - 1);
+            let half = 1 << (dropped - 1);
+            shifted >>= dropped;
+            shifted += u64::from(rest > half || (rest == half && shifted & 1 == 1));
+            shifted <<= dropped;
+            if shifted >> 61 == 1 {
+                shifted >>= 1;
+                power += 1;
+            }
+        }
+        whole = shifted >> 60;
+        fraction = shifted & ((1 << 60) - 1);
+    }
+    let digits = format!("{fraction:015x}");
+    let digits = match precision {
+        Some(precision) => format!("{digits:0<precision$.precision$}", precision = precision.min(DIGITS_MAX)),
+        None => digits.trim_end_matches('0').to_owned(),
+    };
+    let point = if digits.is_empty() { "" } else { "." };
+    let (sign, power_sign) = (if negative { "-" } else { "" }, if power < 0 { '-' } else { '+' });
+    format!("{sign}0x{whole}{point}{digits}p{power_sign}{:02}", power.abs())
 }
 
 fn exponential(value: f64, verb: u8, precision: Option<usize>) -> String {

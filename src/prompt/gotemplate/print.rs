@@ -1,5 +1,4 @@
-//! Values as Go's `fmt` prints them: `Sprint`, `Sprintln`, `Sprintf`, with every verb that a value here can have (but
-//! floats in hexadecimal and binary).
+//! Values as Go's `fmt` prints them: `Sprint` and `Sprintln`, and each operand of `Sprintf` by its verb.
 
 use super::budget::Sink;
 use super::flags::Flags;
@@ -50,6 +49,7 @@ impl<'s> Printer<'s> {
     pub fn value(&mut self, value: &Value, verb: char) {
         match (value, verb) {
             (Value::Invalid | Value::Nil, 'T' | 'v') => self.flags.pad(self.sink, b"<nil>"),
+            (Value::Invalid | Value::Nil, _) => self.bad_verb(value, verb),
             (_, 'T') => self.flags.string(self.sink, value.type_name().as_bytes()),
             (_, 'p') => self.pointer(value, verb),
             _ => {
@@ -232,7 +232,7 @@ impl<'s> Printer<'s> {
 
     fn float(&mut self, value: &Value, number: f64, verb: char) {
         match verb {
-            'v' | 'g' | 'G' => self.flags.float(self.sink, number, verb, None),
+            'v' | 'g' | 'G' | 'b' | 'x' | 'X' => self.flags.float(self.sink, number, verb, None),
             'e' | 'E' | 'f' => self.flags.float(self.sink, number, verb, Some(6)),
             'F' => self.flags.float(self.sink, number, 'f', Some(6)),
             _ => self.bad_verb(value, verb),
@@ -240,7 +240,7 @@ impl<'s> Printer<'s> {
     }
 
     fn complex(&mut self, value: &Value, real: f64, imaginary: f64, verb: char) {
-        if !matches!(verb, 'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F') {
+        if !matches!(verb, 'v' | 'b' | 'x' | 'X' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F') {
             self.bad_verb(value, verb);
             return;
         }

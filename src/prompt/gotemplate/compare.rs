@@ -20,6 +20,7 @@ pub(super) fn equal(budget: &mut Budget, first: &Value, others: &[Value]) -> Res
     Ok(false)
 }
 
+#[expect(clippy::float_cmp, reason = "a template compares them exactly")]
 fn equal_to(budget: &mut Budget, a: &Value, b: &Value) -> Result<bool, Fail> {
     Ok(match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -49,8 +50,8 @@ fn equal_unlike(a: &Value, b: &Value) -> Result<bool, Fail> {
         return Err(incompatible());
     }
     let same_kind = match (a, b) {
-        (Value::Pointer(_) | Value::Properties(_), Value::Pointer(_) | Value::Properties(_)) => true,
-        (Value::List(_) | Value::Image(_), Value::List(_) | Value::Image(_)) => true,
+        (Value::Pointer(_) | Value::Properties(_), Value::Pointer(_) | Value::Properties(_))
+        | (Value::List(_) | Value::Image(_), Value::List(_) | Value::Image(_)) => true,
         _ => std::mem::discriminant(a) == std::mem::discriminant(b),
     };
     if !same_kind {

@@ -90,10 +90,7 @@ fn message(message: &Message) -> Value {
 fn call(json: &Json) -> Value {
     let function = json.get("function").unwrap_or(&Json::Null);
     let index = function.get("index").and_then(Json::as_i64).unwrap_or_default();
-    let arguments = match function.get("arguments") {
-        None => None,
-        Some(arguments) => Some(entries(arguments, from_json).unwrap_or_default()),
-    };
+    let arguments = function.get("arguments").map(|json| entries(json, from_json).unwrap_or_default());
     let arguments = Value::Map(Map::new(MapType::Arguments, arguments));
     let function = record(&CALL_FUNCTION, vec![Value::Int(index), text(function, "name"), arguments]);
     record(&CALL, vec![text(json, "id"), function])

@@ -63,9 +63,9 @@ pub(super) enum Fail {
 
 /// Line (from 1) and column (bytes) of a place in `text`.
 pub(super) fn place(text: &str, spot: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..spot.min(text.len())];
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let before = text.get(..spot).unwrap_or(text);
+    let line = 1 + before.matches('\n').count();
+    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
     (line, column)
 }
 

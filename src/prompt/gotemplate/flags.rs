@@ -82,7 +82,10 @@ impl Flags {
             if self.sharp && (at == 0 || self.space) {
                 text.push_str(prefix);
             }
-            text.push_str(&if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+            for half in [byte >> 4, byte & 15] {
+                let digit = char::from_digit(u32::from(half), 16).unwrap_or('0');
+                text.push(if upper { digit.to_ascii_uppercase() } else { digit });
+            }
         }
         self.pad(sink, text.as_bytes());
     }
@@ -103,7 +106,7 @@ impl Flags {
         let mut text = format!("U+{}", pad_left(&format!("{code:X}"), digits));
         let c = u32::try_from(code).ok().and_then(char::from_u32);
         if let Some(c) = c.filter(|c| self.sharp && super::runes::is_print(*c)) {
-            text.push_str(&format!(" '{c}'"));
+            text.extend([' ', '\'', c, '\'']);
         }
         self.pad_with_spaces(sink, text.as_bytes());
     }

@@ -253,13 +253,13 @@ mod tests {
                 "%v %6.2f %e %g %08.3f|%+.1f",
                 vec![
                     Value::Float(1e6),
-                    Value::Float(3.14159),
+                    Value::Float(2.14159),
                     Value::Float(1234.5),
                     Value::Float(1e-7),
                     Value::Float(-3.5),
                     Value::Float(2.25),
                 ],
-                "1e+06   3.14 1.234500e+03 1e-07 -003.500|+2.2",
+                "1e+06   2.14 1.234500e+03 1e-07 -003.500|+2.2",
             ),
             (
                 "%#v %#v %+v %T %T",

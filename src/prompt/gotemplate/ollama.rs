@@ -65,7 +65,9 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut trees = parse(text)?;
         let mut names = Vec::new();
-        trees.values().for_each(|nodes| identifiers(nodes, &mut names));
+        for nodes in trees.values() {
+            identifiers(nodes, &mut names);
+        }
         let mut vars: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
         if !vars.contains("messages") && !vars.contains("response") {
             trees.entry(MAIN.into()).or_default().push(response(text.len() as Spot));

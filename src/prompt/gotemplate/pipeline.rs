@@ -19,11 +19,9 @@ impl<'a> Parser<'a> {
             let token = self.next_word()?;
             match token.kind {
                 kind if kind == end => break,
-                Kind::Bool | Kind::Char | Kind::Complex | Kind::Dot | Kind::Field | Kind::Name | Kind::Number => {}
-                Kind::Nil | Kind::Raw | Kind::Quoted | Kind::Variable | Kind::LeftParen => {}
+                kind if begins_operand(kind) => self.put_back(token),
                 _ => return self.unexpected(token, context.words()),
             }
-            self.put_back(token);
             commands.push(self.command()?);
         }
         if commands.is_empty() {
@@ -159,4 +157,11 @@ impl<'a> Parser<'a> {
             Err(message) => self.error(message),
         }
     }
+}
+
+/// Whether a command may begin or go on with such a token.
+fn begins_operand(kind: Kind) -> bool {
+    let is_constant = matches!(kind, Kind::Bool | Kind::Char | Kind::Complex | Kind::Number | Kind::Nil);
+    let is_text = matches!(kind, Kind::Raw | Kind::Quoted);
+    is_constant || is_text || matches!(kind, Kind::Dot | Kind::Field | Kind::Name | Kind::Variable | Kind::LeftParen)
 }

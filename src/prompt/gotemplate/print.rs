@@ -6,7 +6,7 @@ use super::json;
 use super::value::{List, Record, Stringer, Value};
 
 /// A pointer's address has no meaning outside its process, and would tell a stranger about ours: all print as this.
-const ADDRESS: u64 = 0xc000_000_000;
+const ADDRESS: u64 = 0x00c0_0000_0000;
 
 /// Prints one value after the other into a sink.
 pub(super) struct Printer<'s> {

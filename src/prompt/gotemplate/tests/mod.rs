@@ -24,3 +24,10 @@ fn render(template: &str, messages: &[Message]) -> Result<String, RenderError> {
 fn whole(template: &str) -> Result<String, RenderError> {
     render(&format!("{{{{ if .Messages }}}}{{{{ end }}}}{template}"), &[message("user", "hello")])
 }
+
+/// Templates are made once for a model and rendered by any worker.
+#[test]
+fn templates_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Template>();
+}

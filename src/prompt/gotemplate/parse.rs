@@ -200,7 +200,7 @@ impl<'a> Parser<'a> {
         Ok(token)
     }
 
-    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
+    fn demand(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
         let token = self.next_word()?;
         if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
     }
@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
     fn definition(&mut self) -> Parsed<()> {
         let token = self.next_word()?;
         let name = self.template_name(token, "define clause")?;
-        self.expect(Kind::Close, "define clause")?;
+        self.demand(Kind::Close, "define clause")?;
         self.body(&name, "define clause")
     }
 
@@ -329,13 +329,13 @@ impl<'a> Parser<'a> {
             Keyword::With => Node::With(self.deeper(|parser| parser.branch(Context::With))?),
             Keyword::Range => Node::Range(self.deeper(|parser| parser.branch(Context::Range))?),
             Keyword::End => {
-                self.expect(Kind::Close, "end")?;
+                self.demand(Kind::Close, "end")?;
                 return Ok(Item::Ending(Ending::End));
             }
             Keyword::Else => {
                 let next = self.peek_word()?.kind;
                 if !matches!(next, Kind::Keyword(Keyword::If | Keyword::With)) {
-                    self.expect(Kind::Close, "else")?;
+                    self.demand(Kind::Close, "else")?;
                 }
                 return Ok(Item::Ending(Ending::Else));
             }
@@ -345,7 +345,7 @@ impl<'a> Parser<'a> {
     }
 
     fn leave_range(&mut self, what: &str) -> Parsed<()> {
-        self.expect(Kind::Close, what)?;
+        self.demand(Kind::Close, what)?;
         if self.scope.ranges == 0 { self.error(format!("{what} outside {{{{range}}}}")) } else { Ok(()) }
     }
 

@@ -181,6 +181,16 @@ const _: () = assert!(GGUF_TENSOR_NAME_BYTES <= GGUF_NAME_BYTES);
 pub const PROMPT_BYTES: usize = 64 * 1024 * 1024;
 /// Steps that a chat template may take (minijinja's fuel).
 pub const TEMPLATE_FUEL: u64 = 20_000_000;
+/// Nodes, commands and words of a Go template. The longest that anyone uses have some hundreds.
+pub const GO_TEMPLATE_NODES_MAX: usize = 64 * 1024;
+/// Deepest nesting of actions, `else if`s and parentheses in a Go template, which its parser follows by recursion.
+pub const TEMPLATE_DEPTH_MAX: usize = 200;
+/// Deepest recursion of a Go template that runs, calls of other templates included. Takes less than 1 MiB of stack.
+pub const TEMPLATE_STACK_MAX: usize = 500;
+/// Text that a Go template may make in all, its output and the texts in its variables together.
+pub const TEMPLATE_WORK_BYTES: usize = 4 * PROMPT_BYTES;
+
+const _: () = assert!(TEMPLATE_DEPTH_MAX * 2 <= TEMPLATE_STACK_MAX && PROMPT_BYTES <= TEMPLATE_WORK_BYTES);
 
 // ---- cli ------------------------------------------------------------------------------------------------------
 

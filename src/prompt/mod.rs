@@ -1,8 +1,10 @@
 //! From messages to the text that a model is prompted with.
 //!
-//! [`jinja`] renders the template that a GGUF carries, as Hugging Face's transformers would; [`python_json`] is the
-//! JSON that such templates print. Nothing in here knows a runtime or a file: text in, text out.
+//! [`gotemplate`] renders the template that a model of Ollama's library carries; [`jinja`] the one in a GGUF, as Hugging
+//! Face's transformers would, with [`python_json`], the JSON that those print. Nothing in here knows a runtime or a
+//! file: text in, text out.
 
+pub mod gotemplate;
 pub mod jinja;
 mod python_json;
 

@@ -1,0 +1,22 @@
+//! What Ollama's own code makes of thousands of inputs, held against ours. `GOLDENS_DIR` names another folder of rows.
+
+use std::path::Path;
+
+#[path = "goldens/runner.rs"]
+mod runner;
+#[path = "goldens/sets.rs"]
+mod sets;
+#[path = "goldens/templates.rs"]
+mod templates;
+
+#[test]
+fn golden_templates() {
+    runner::hold(&runner::folder(), "templates.jsonl", templates::EXCEPTIONS, templates::check);
+}
+
+/// Corners of the language: what Go 1.26 and Ollama's types make of templates and values of our own.
+#[test]
+fn golden_go_engine() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go_engine"));
+    runner::hold(folder, "templates.jsonl", templates::ENGINE_EXCEPTIONS, templates::check);
+}

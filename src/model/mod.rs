@@ -10,9 +10,14 @@ pub mod json;
 pub mod manifest;
 pub mod message;
 pub mod name;
+pub mod quote;
+pub mod think;
+pub mod tool;
 
 pub use config::{Config, Details};
 pub use digest::Digest;
 pub use manifest::{Layer, Manifest};
 pub use message::Message;
 pub use name::Name;
+pub use think::{Level, Think};
+pub use tool::{Tool, ToolCall};

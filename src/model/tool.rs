@@ -151,12 +151,11 @@ impl<'de> Deserialize<'de> for ToolProperties {
                 let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((name, property)) = entries.next_entry::<String, Option<ToolProperty>>()? {
                     let property = property.unwrap_or_default();
-                    match places.get(&name).and_then(|place| properties.get_mut(*place)) {
-                        Some(earlier) => earlier.1 = property,
-                        None => {
-                            places.insert(name.clone(), properties.len());
-                            properties.push((name, property));
-                        }
+                    if let Some(earlier) = places.get(&name).and_then(|place| properties.get_mut(*place)) {
+                        earlier.1 = property;
+                    } else {
+                        places.insert(name.clone(), properties.len());
+                        properties.push((name, property));
                     }
                 }
                 Ok(ToolProperties(properties))
@@ -205,6 +204,7 @@ fn one_or_all<S: Serializer>(types: &[String], serializer: S) -> Result<S::Ok, S
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over")]
 fn sorted<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
     value.clone().map(json::sorted).serialize(serializer)
 }
@@ -255,7 +255,10 @@ mod tests {
         for (text, want) in [
             (r#"{"z":{"type":"string"},"a":null}"#, r#"{"z":{"type":"string"},"a":{}}"#),
             (r#"{"x":{"type":"a"},"y":{},"x":{"type":["b","c"]}}"#, r#"{"x":{"type":["b","c"]},"y":{}}"#),
-            (r#"{"x":{"type":["b"]},"y":{"type":null},"z":{"type":[]}}"#, r#"{"x":{"type":"b"},"y":{"type":""},"z":{}}"#),
+            (
+                r#"{"x":{"type":["b"]},"y":{"type":null},"z":{"type":[]}}"#,
+                r#"{"x":{"type":"b"},"y":{"type":""},"z":{}}"#,
+            ),
             (
                 r#"{"x":{"required":["k"],"properties":{"k":{"default":1}},"enum":[{"b":1,"a":null}],"description":"d","items":{"z":1,"a":1},"anyOf":[{"type":"null"}],"minimum":3}}"#,
                 r#"{"x":{"anyOf":[{"type":"null"}],"items":{"a":1,"z":1},"description":"d","enum":[{"a":null,"b":1}],"properties":{"k":{}},"required":["k"]}}"#,

@@ -1,6 +1,7 @@
 //! `ChatML`: turns between `<|im_start|>ROLE` and `<|im_end|>`, which many families build on, and what the Qwen
 //! families do inside them.
 
+use super::ResultPlace;
 use super::out::Out;
 
 /// Begins a turn; the role and a line break follow.
@@ -17,12 +18,12 @@ pub(super) fn turn(out: &mut Out, role: &str, content: &str) {
 
 /// Writes the result of a tool: results that follow one another share a turn of the user, which the first opens and the
 /// last closes.
-pub(super) fn tool_result(out: &mut Out, content: &str, is_first: bool, is_last: bool) {
-    if is_first {
+pub(super) fn tool_result(out: &mut Out, content: &str, place: ResultPlace) {
+    if place.is_first {
         out.puts([START, "user"]);
     }
     out.puts(["\n<tool_response>\n", content, "\n</tool_response>"]);
-    if is_last {
+    if place.is_last {
         out.put(END);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::json::Json;
 use super::out::Out;
-use super::Conversation;
+use super::{Conversation, place_of_result};
 use crate::model::{Message, Tool};
 
 /// The token that begins a text.
@@ -30,9 +30,7 @@ pub(super) fn cohere(out: &mut Out, conversation: &Conversation<'_>) {
     let (system, messages) = conversation.leading_system();
     put_system(out, system.unwrap_or_default(), conversation.tools);
     let mut calls = Calls::default();
-    let is_tool = |message: Option<&Message>| message.is_some_and(|message| message.role == "tool");
     for (at, message) in messages.iter().enumerate() {
-        let next = messages.get(at + 1);
         match message.role.as_str() {
             "system" => out.puts([SYSTEM, TEXT, &message.content, END_OF_TEXT]),
             "user" => out.puts([TURN, "<|USER_TOKEN|>", TEXT, &message.content, END_OF_TEXT]),
@@ -40,7 +38,7 @@ pub(super) fn cohere(out: &mut Out, conversation: &Conversation<'_>) {
                 out.put(ANSWER);
                 put_thoughts(out, message);
                 out.puts([TEXT, &message.content]);
-                if next.is_none() {
+                if at + 1 == messages.len() {
                     // It is gone on with.
                     return;
                 }
@@ -48,11 +46,12 @@ pub(super) fn cohere(out: &mut Out, conversation: &Conversation<'_>) {
             }
             "assistant" | "chatbot" => put_calls(out, message, &mut calls),
             "tool" => {
-                if !is_tool(at.checked_sub(1).and_then(|before| messages.get(before))) {
+                let place = place_of_result(messages, at);
+                if place.is_first {
                     out.puts([SYSTEM, "<|START_TOOL_RESULT|>["]);
                 }
                 put_result(out, message, &calls);
-                out.put(if is_tool(next) { "," } else { "\n\n]<|END_TOOL_RESULT|><|END_OF_TURN_TOKEN|>" });
+                out.put(if place.is_last { "\n\n]<|END_TOOL_RESULT|><|END_OF_TURN_TOKEN|>" } else { "," });
             }
             _ => {}
         }
@@ -108,7 +107,11 @@ fn put_calls<'a>(out: &mut Out, message: &'a Message, calls: &mut Calls<'a>) {
 fn put_result(out: &mut Out, message: &Message, calls: &Calls<'_>) {
     let number = calls.numbers.get(message.tool_call_id.as_str()).map(usize::to_string);
     let id = number.as_ref().unwrap_or(&message.tool_call_id);
-    out.puts(["\n    {\n        \"tool_call_id\": \"", id, "\",\n        \"results\": {\n\n            \n            \"0\": "]);
+    out.puts([
+        "\n    {\n        \"tool_call_id\": \"",
+        id,
+        "\",\n        \"results\": {\n\n            \n            \"0\": ",
+    ]);
     out.put("{\"content\": ");
     Json::Spaced.put(out, &message.content);
     out.put("}\n\n        },\n        \"is_error\": null\n    }");

@@ -1,8 +1,8 @@
-//! deepseek3.1 and cogito: DeepSeek's special tokens, each with a grammar of its own between them.
+//! deepseek3.1 and cogito: `DeepSeek`'s special tokens, each with a grammar of its own between them.
 
 use super::json::Json;
 use super::out::Out;
-use super::Conversation;
+use super::{Conversation, place_of_result};
 use crate::model::{Message, Tool, ToolCall};
 
 /// The token that begins a text.
@@ -72,7 +72,8 @@ fn deepseek_answer(out: &mut Out, message: &Message, after_result: bool) {
         return out.puts([END_OF_CALLS, EOS]);
     }
     // Thoughts that a client sent back inside the content are cut off, but not from an answer to results.
-    let kept = if after_result { content } else { content.split_once("</think>").map_or(content.as_str(), |(_, kept)| kept) };
+    let kept =
+        if after_result { content } else { content.split_once("</think>").map_or(content.as_str(), |(_, kept)| kept) };
     out.puts([kept, EOS]);
 }
 
@@ -116,7 +117,7 @@ pub(super) fn cogito(out: &mut Out, conversation: &Conversation<'_>) {
         }
     }
 
-    let (mut after_user, mut in_results) = (false, false);
+    let mut after_user = false;
     for (at, message) in messages.iter().enumerate() {
         match message.role.as_str() {
             "user" => {
@@ -130,9 +131,10 @@ pub(super) fn cogito(out: &mut Out, conversation: &Conversation<'_>) {
                 after_user = false;
             }
             "tool" => {
-                out.puts([if in_results { "" } else { "<｜tool▁outputs▁begin｜>" }, RESULT, &message.content, END_OF_RESULT]);
-                in_results = messages.get(at + 1).is_some_and(|next| next.role == "tool");
-                out.put(if in_results { "\n" } else { "<｜tool▁outputs▁end｜>" });
+                let place = place_of_result(messages, at);
+                out.put(if place.is_first { "<｜tool▁outputs▁begin｜>" } else { "" });
+                out.puts([RESULT, &message.content, END_OF_RESULT]);
+                out.put(if place.is_last { "<｜tool▁outputs▁end｜>" } else { "\n" });
                 after_user = false;
             }
             _ => {}

@@ -1,8 +1,8 @@
 //! functiongemma: calls and results in braces inside turns of `<start_of_turn>`.
 
+use super::Conversation;
 use super::braces::Braces;
 use super::out::Out;
-use super::Conversation;
 use crate::model::tool::ToolProperties;
 use crate::model::{Message, Tool};
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::Conversation;
 use super::braces::Braces;
 use super::gemma4_schema::put_properties;
 use super::images::Images;
 use super::out::Out;
-use super::Conversation;
 use crate::model::{Message, Tool};
 
 /// The token that begins a text.
@@ -123,8 +123,7 @@ fn put_calls(out: &mut Out, message: &Message, results: &[Message], images: &mut
 
 /// The content of `message`: an answer without the thoughts in it. Returns whether there was any.
 fn put_content(out: &mut Out, message: &Message, is_model: bool, images: &mut Images) -> bool {
-    let content =
-        if is_model { without_thoughts(&message.content) } else { message.content.trim().to_owned() };
+    let content = if is_model { without_thoughts(&message.content) } else { message.content.trim().to_owned() };
     out.put(&images.mark_in(&content, message.images.len()));
     !content.is_empty() || !message.images.is_empty()
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::civil::Date;
 use serde_json::Value;
 
+use super::definitions::put_parameters;
 use super::images::Images;
 use super::json::Json;
 use super::out::Out;
@@ -97,7 +98,7 @@ fn put_answer(out: &mut Out, message: &Message, content: &str, goes_on: bool) {
         out.put(if is_last && !goes_on { END_OF_TURN } else { END });
     }
     // Thoughts alone are an answer that was cut off.
-    if message.tool_calls.is_empty() && !(content.is_empty() && !thinking.is_empty()) {
+    if message.tool_calls.is_empty() && (thinking.is_empty() || !content.is_empty()) {
         out.puts([START, "assistant to=user", TEXT, content, END_OF_TURN]);
     }
 }
@@ -157,7 +158,9 @@ fn put_system(out: &mut Out, content: &str, says_strength: bool, conversation: &
             out.put(", \"description\": \"\"}\n");
         }
         out.put("// Function schemas");
-        tools.iter().for_each(|tool| put_tool(out, tool));
+        for tool in tools {
+            put_tool(out, tool);
+        }
         out.put(TOOLS_AFTER);
     }
     out.put("\n\n# Valid recipients: \"self\"");
@@ -173,7 +176,7 @@ fn put_tool(out: &mut Out, tool: &Tool) {
     out.put(", \"description\": ");
     Json::Plain.put(out, &tool.function.description);
     out.put(", \"parameters\": ");
-    Json::Plain.put(out, &tool.function.parameters);
+    put_parameters(out, &tool.function.parameters);
     out.put("}");
 }
 
@@ -181,5 +184,8 @@ fn put_tool(out: &mut Out, tool: &Tool) {
 fn namespaces(tools: &[Tool]) -> Vec<&str> {
     let mut seen = HashSet::new();
     let names = tools.iter().map(|tool| tool.function.name.as_str());
-    names.map(|name| name.split_once('.').map_or(name, |(before, _)| before)).filter(|name| seen.insert(*name)).collect()
+    names
+        .map(|name| name.split_once('.').map_or(name, |(before, _)| before))
+        .filter(|name| seen.insert(*name))
+        .collect()
 }

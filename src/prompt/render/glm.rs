@@ -4,7 +4,7 @@ use super::calls::key_value_tags;
 use super::images::Images;
 use super::json::Json;
 use super::out::Out;
-use super::Conversation;
+use super::{Conversation, place_of_result};
 use crate::model::{Message, Tool};
 
 const BEGIN: &str = "[gMASK]<sop>";
@@ -76,8 +76,7 @@ pub(super) fn glm_ocr(out: &mut Out, conversation: &Conversation<'_>) {
 
 /// Results that follow one another share a turn.
 fn put_observation(out: &mut Out, messages: &[Message], at: usize) {
-    let before = at.checked_sub(1).and_then(|before| messages.get(before));
-    if before.is_none_or(|before| before.role != "tool") {
+    if place_of_result(messages, at).is_first {
         out.put("<|observation|>");
     }
 }

@@ -33,12 +33,12 @@ pub(super) fn print_integral(number: f64) -> String {
 }
 
 /// `strconv.FormatFloat(number, 'g', -1, 64)`: the fewest digits that give the number back, with an exponent when it is
-/// below -4 or above 20.
+/// below -4 or above 5.
 fn float(number: f64) -> String {
     let scientific = format!("{number:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return number.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -47,11 +47,60 @@ fn float(number: f64) -> String {
 
 fn joined<'a>(parts: impl Iterator<Item = Cow<'a, str>>) -> String {
     let mut out = String::new();
-    for part in parts {
-        if !out.is_empty() {
+    for (at, part) in parts.enumerate() {
+        if at > 0 {
             out.push(' ');
         }
         out.push_str(&part);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_printed_as_go_does() {
+        for (value, want) in [
+            ("null", "<nil>"),
+            ("true", "true"),
+            (r#""a b""#, "a b"),
+            ("100000", "100000"),
+            ("-123456.75", "-123456.75"),
+            ("1000000", "1e+06"),
+            ("1234567.5", "1.2345675e+06"),
+            ("123456789", "1.23456789e+08"),
+            ("100000000000000000000", "1e+20"),
+            ("-1.5e300", "-1.5e+300"),
+            ("0.0001", "0.0001"),
+            ("0.00001", "1e-05"),
+            ("-0.0", "-0"),
+            (r#"{"b":[1,null,"x"],"a":true}"#, "map[a:true b:[1 <nil> x]]"),
+            ("[]", "[]"),
+            ("{}", "map[]"),
+            (r#"["","a"]"#, "[ a]"),
+            (r#"{"":""}"#, "map[:]"),
+        ] {
+            let value: Value = serde_json::from_str(value).expect("the row is JSON");
+            assert_eq!(print(&value), want);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_integers_as_far_as_go_has_them() {
+        for (number, want) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1e6, "1000000"),
+            (-1e18, "-1000000000000000000"),
+            (9_223_372_036_854_774_784.0, "9223372036854774784"),
+            (-9_223_372_036_854_775_808.0, "-9223372036854775808"),
+            (9_223_372_036_854_775_808.0, "9.223372036854776e+18"),
+            (1.5, "1.5"),
+            (2e-7, "2e-07"),
+        ] {
+            assert_eq!(print_integral(number), want);
+        }
+    }
 }

@@ -16,7 +16,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[derive(Deserialize)]
 struct Set {
-    set: String,
+    #[serde(rename = "set")]
+    name: String,
     #[serde(default)]
     messages: Vec<Message>,
     #[serde(default)]
@@ -71,7 +72,7 @@ fn think(value: &Value) -> Think {
 #[test]
 fn golden_renderers() {
     let sets: Vec<Set> = read("sets.jsonl").lines().map(|line| serde_json::from_str(line).expect("a set")).collect();
-    let sets: HashMap<&str, &Set> = sets.iter().map(|set| (set.set.as_str(), set)).collect();
+    let sets: HashMap<&str, &Set> = sets.iter().map(|set| (set.name.as_str(), set)).collect();
     let (mut rows, mut equal, mut differ) = (0, 0, Vec::new());
     for line in read("renderers.jsonl").lines() {
         let row: Row = serde_json::from_str(line).expect("a row");
@@ -105,12 +106,13 @@ fn golden_renderers() {
 }
 
 #[test]
-fn every_prompt_begins_with_the_bos_that_its_renderer_names() {
+fn prompts_begin_with_the_bos_that_their_renderer_names() {
     let message = Message { role: "user".into(), content: "a".into(), ..Message::default() };
     let conversation = Conversation { messages: &[message], tools: &[], think: None, today: date(2026, 1, 1) };
     for renderer in RENDERERS {
         let prompt = renderer.render(&conversation).expect("a prompt");
-        assert!(prompt.starts_with(renderer.bos()), "{}", renderer.name());
+        // Cohere leaves it to the tokenizer.
+        assert_eq!(prompt.starts_with(renderer.bos()), renderer.name() != "cohere", "{}", renderer.name());
         assert_eq!(by_name(renderer.name()).expect("itself").name(), renderer.name());
     }
 }

@@ -65,7 +65,7 @@ impl Json {
             Value::Null => out.put("null"),
             Value::Bool(true) => out.put("true"),
             Value::Bool(false) => out.put("false"),
-            Value::Number(number) => self.put_scalar(out, &number.as_f64()),
+            Value::Number(number) => put_scalar(out, &number.as_f64()),
             Value::String(text) => self.put_text(out, text),
             Value::Array(elements) => {
                 let mut first = true;
@@ -115,7 +115,7 @@ impl Json {
 
     fn put_text(self, out: &mut Out, text: &str) {
         match self {
-            Self::Compact | Self::Spaced | Self::Indented => self.put_scalar(out, text),
+            Self::Compact | Self::Spaced | Self::Indented => put_scalar(out, text),
             Self::Quoted => out.put(&quote(text)),
             Self::Plain => {
                 // Go escapes the two line separators even where it leaves HTML alone; serde_json leaves all of them.
@@ -124,11 +124,11 @@ impl Json {
             }
         }
     }
+}
 
-    fn put_scalar<T: Serialize + ?Sized>(self, out: &mut Out, scalar: &T) {
-        let bytes = json::to_vec(scalar).unwrap_or_default();
-        out.put(str::from_utf8(&bytes).unwrap_or_default());
-    }
+fn put_scalar<T: Serialize + ?Sized>(out: &mut Out, scalar: &T) {
+    let bytes = json::to_vec(scalar).unwrap_or_default();
+    out.put(str::from_utf8(&bytes).unwrap_or_default());
 }
 
 /// How the keys of objects are ordered.
@@ -164,10 +164,7 @@ mod tests {
                 Json::Plain,
                 r#"{"a": [1, {}, [], {"x": true, "y": null}], "b": "<a: \"b\", c>\u2028é\u0001"}"#.to_owned(),
             ),
-            (
-                Json::Quoted,
-                r#"{"a": [1, {}, [], {"x": true, "y": null}], "b": "<a: \"b\", c>\u2028é\x01"}"#.to_owned(),
-            ),
+            (Json::Quoted, r#"{"a": [1, {}, [], {"x": true, "y": null}], "b": "<a: \"b\", c>\u2028é\x01"}"#.to_owned()),
             (
                 Json::Indented,
                 [

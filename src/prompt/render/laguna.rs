@@ -1,9 +1,9 @@
 //! laguna and poolside-v1: turns as plain tags, with and without line breaks.
 
+use super::Conversation;
 use super::calls::key_value_tags;
 use super::json::Json;
 use super::out::Out;
-use super::Conversation;
 use crate::model::{Message, Tool};
 
 /// The token that begins a text.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::calls::python;
+use super::definitions::{put_function, put_tool};
 use super::images::Images;
 use super::json::Json;
 use super::out::Out;
@@ -68,9 +69,9 @@ fn put_system(out: &mut Out, system: &str, conversation: &Conversation<'_>) {
             out.separate(&mut first, ", ");
             // What is no function is written whole.
             if tool.function.name.is_empty() {
-                Json::Plain.put(out, tool);
+                put_tool(out, tool);
             } else {
-                Json::Plain.put(out, &tool.function);
+                put_function(out, &tool.function);
             }
         }
         out.put("]<|tool_list_end|>");
@@ -79,11 +80,7 @@ fn put_system(out: &mut Out, system: &str, conversation: &Conversation<'_>) {
 }
 
 /// The text of an answer with its calls in front, and in front of these its thoughts: each unless the text has some.
-fn whole_answer<'a>(
-    message: &Message,
-    content: Cow<'a, str>,
-    can_think: bool,
-) -> Result<Cow<'a, str>, RenderError> {
+fn whole_answer<'a>(message: &Message, content: Cow<'a, str>, can_think: bool) -> Result<Cow<'a, str>, RenderError> {
     let mut before = Out::new();
     if !message.tool_calls.is_empty() && !content.contains(CALLS) {
         put_calls(&mut before, &message.tool_calls);

@@ -10,6 +10,7 @@ mod calls;
 mod chatml;
 mod cohere;
 mod deepseek;
+mod definitions;
 mod gemma;
 mod gemma4;
 mod gemma4_schema;
@@ -30,6 +31,10 @@ mod table;
 
 #[cfg(test)]
 mod goldens;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Borrow;
 
 use jiff::civil::Date;
 use serde_json::Value;
@@ -72,6 +77,26 @@ impl<'a> Conversation<'a> {
             _ => (None, self.messages),
         }
     }
+}
+
+/// Where a result of a tool stands among those around it.
+#[derive(Debug, Clone, Copy)]
+struct ResultPlace {
+    /// No result directly before it.
+    is_first: bool,
+    /// No result directly after it.
+    is_last: bool,
+}
+
+/// The place of the result at `at`.
+fn place_of_result<M: Borrow<Message>>(messages: &[M], at: usize) -> ResultPlace {
+    let is_other = |at: Option<usize>| {
+        at.and_then(|at| messages.get(at)).is_none_or(|message| {
+            let message: &Message = message.borrow();
+            message.role != "tool"
+        })
+    };
+    ResultPlace { is_first: is_other(at.checked_sub(1)), is_last: is_other(at.checked_add(1)) }
 }
 
 /// Why there is no prompt. The sentences go to clients.

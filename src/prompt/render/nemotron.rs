@@ -7,7 +7,7 @@ use super::calls::{FUNCTION_RULES, FUNCTIONS_FOLLOW, function_tags};
 use super::images::Images;
 use super::json::Json;
 use super::out::Out;
-use super::{Conversation, chatml, go};
+use super::{Conversation, chatml, go, place_of_result};
 use crate::model::tool::{ToolParameters, ToolProperty};
 use crate::model::{Level, Message, Think, Tool};
 
@@ -36,14 +36,13 @@ pub(super) fn nemotron(out: &mut Out, conversation: &Conversation<'_>, is_newer:
                 }
             }
             "tool" => {
-                let is_tool = |other: Option<&Message>| other.is_some_and(|other| other.role == "tool");
+                let place = place_of_result(messages, at);
                 // The first of all messages opens no turn, as in the model's own template.
-                let before = at.checked_sub(1).and_then(|before| messages.get(before));
-                if before.is_some() && !is_tool(before) {
+                if at > 0 && place.is_first {
                     out.puts([chatml::START, "user\n"]);
                 }
                 out.puts(["<tool_response>\n", &images.mark(message), "\n</tool_response>\n"]);
-                if !is_tool(messages.get(at + 1)) {
+                if place.is_last {
                     out.put(chatml::END);
                 }
             }
@@ -81,7 +80,9 @@ fn put_system(out: &mut Out, system: &str, tools: &[Tool], is_newer: bool) {
     out.puts([chatml::START, "system\n", &system]);
     if !tools.is_empty() {
         out.puts([if system.is_empty() { "" } else { "\n\n" }, FUNCTIONS_FOLLOW]);
-        tools.iter().for_each(|tool| put_tool(out, tool));
+        for tool in tools {
+            put_tool(out, tool);
+        }
         out.puts(["\n</tools>", FUNCTION_RULES]);
     }
     out.put(chatml::END);
@@ -151,7 +152,9 @@ fn put_property(out: &mut Out, property: &ToolProperty) {
     }
     put_description(out, &property.description);
     let ToolProperty { any_of, items, values, properties, required, .. } = property;
-    list(out, "enum", values);
+    if !values.is_empty() {
+        element(out, "enum", |out| Json::Quoted.put_free(out, &Value::Array(values.clone())));
+    }
     list(out, "anyOf", any_of);
     if let Some(items) = items {
         element(out, "items", |out| Json::Quoted.put_free(out, items));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::calls::{FUNCTION_RULES, FUNCTIONS_FOLLOW, argument_text, function_tags};
 use super::json::Json;
 use super::out::Out;
-use super::{Conversation, chatml, go};
+use super::{Conversation, chatml, go, place_of_result};
 use crate::model::tool::ToolFunction;
 use crate::model::{Message, Tool};
 
@@ -25,14 +25,9 @@ pub(super) fn coder(out: &mut Out, conversation: &Conversation<'_>) {
         out.put(chatml::END);
     }
     for (at, message) in messages.iter().enumerate() {
-        let next = messages.get(at + 1);
-        let neighbour_is_tool = |other: Option<&&Message>| other.is_some_and(|other| other.role == "tool");
         match message.role.as_str() {
-            "assistant" => answer(out, message, next.is_none()),
-            "tool" => {
-                let is_first = !neighbour_is_tool(at.checked_sub(1).and_then(|before| messages.get(before)));
-                chatml::tool_result(out, &message.content, is_first, !neighbour_is_tool(next));
-            }
+            "assistant" => answer(out, message, at + 1 == messages.len()),
+            "tool" => chatml::tool_result(out, &message.content, place_of_result(&messages, at)),
             role => chatml::turn(out, role, &message.content),
         }
     }

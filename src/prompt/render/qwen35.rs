@@ -8,7 +8,7 @@ use super::images::Images;
 use super::json::Json;
 use super::out::Out;
 use super::qwen_vl::last_question;
-use super::{Conversation, RenderError, chatml};
+use super::{Conversation, RenderError, chatml, place_of_result};
 use crate::model::{Level, Message, Think};
 
 /// In what the three differ.
@@ -46,21 +46,16 @@ pub(super) fn qwen35(out: &mut Out, conversation: &Conversation<'_>, variant: Va
     let question = last_question(&messages, &contents, str::trim);
     for (at, (message, content)) in messages.iter().zip(&contents).enumerate() {
         let content = content.trim();
-        let next = messages.get(at + 1);
         match message.role.as_str() {
             "system" if at == 0 => {}
             "user" | "system" => chatml::turn(out, &message.role, content),
             "assistant" => {
                 put_answer(out, message, content, variant, variant.keeps_thoughts || thinks && at > question);
-                if next.is_some() {
+                if at + 1 < messages.len() {
                     out.put(chatml::END);
                 }
             }
-            "tool" => {
-                let is_tool = |other: Option<&&Message>| other.is_some_and(|other| other.role == "tool");
-                let is_first = !is_tool(at.checked_sub(1).and_then(|before| messages.get(before)));
-                chatml::tool_result(out, content, is_first, !is_tool(next));
-            }
+            "tool" => chatml::tool_result(out, content, place_of_result(&messages, at)),
             role if variant.is_strict => chatml::turn(out, role, content),
             _ => {}
         }

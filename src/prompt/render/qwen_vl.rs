@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::images::Images;
 use super::json::Json;
 use super::out::Out;
-use super::{Conversation, chatml};
+use super::{Conversation, chatml, place_of_result};
 use crate::model::{Message, ToolCall};
 
 /// `thinks`: what it does when the request does not say.
@@ -17,19 +17,14 @@ pub(super) fn vl(out: &mut Out, conversation: &Conversation<'_>, thinks: bool) {
     let contents: Vec<_> = messages.iter().map(|message| images.mark(message)).collect();
     let question = last_question(messages, &contents, |content| content);
     for (at, (message, content)) in messages.iter().zip(&contents).enumerate() {
-        let next = messages.get(at + 1);
         match message.role.as_str() {
             "system" if at == 0 => {}
             "user" | "system" => chatml::turn(out, &message.role, content),
             "assistant" => {
-                let turn = Answer { message, content, is_last: next.is_none() };
+                let turn = Answer { message, content, is_last: at + 1 == messages.len() };
                 turn.put(out, thinks && at > question);
             }
-            "tool" => {
-                let is_tool = |other: Option<&Message>| other.is_some_and(|other| other.role == "tool");
-                let is_first = !is_tool(at.checked_sub(1).and_then(|before| messages.get(before)));
-                chatml::tool_result(out, content, is_first, !is_tool(next));
-            }
+            "tool" => chatml::tool_result(out, content, place_of_result(messages, at)),
             _ => {}
         }
     }

@@ -1,11 +1,10 @@
 //! The names of the renderers, and which function each one is.
 
 use super::out::Out;
-use super::qwen35::Variant;
+use super::qwen35::{Variant, qwen35};
 use super::{Conversation, RenderError};
 use super::{cohere, deepseek, gemma, gemma4, glimmer, glm, is_shallow, laguna, lfm2, nemotron, olmo, qwen, qwen_vl};
-
-use super::qwen35::qwen35;
+use crate::model::Name;
 
 /// A built-in renderer. Plain data: any thread may render with it.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +20,8 @@ impl Renderer {
         self.name
     }
 
-    /// What its prompts begin with in the place of the beginning-of-sequence token; empty: nothing. To be cut off when
-    /// the tokenizer adds that token itself.
+    /// What its prompts may begin with in the place of the beginning-of-sequence token; empty: nothing. To be cut off
+    /// where it stands when the tokenizer adds that token itself.
     pub fn bos(&self) -> &'static str {
         self.bos
     }
@@ -50,20 +49,27 @@ pub fn by_name(name: &str) -> Result<Renderer, RenderError> {
     found.copied().ok_or_else(|| RenderError::Unknown(name.to_owned()))
 }
 
-/// The renderer that a model of this config is prompted by: `renderer` by name, but `gemma4` comes in two sizes, which
+/// The renderer of a model whose config names `renderer`: the one of that name, but `gemma4` comes in two sizes, which
 /// the name of the model tells, or else its number of parameters (`parameters`, such as `31.3B`).
 ///
 /// # Errors
 /// [`RenderError::Unknown`].
-pub fn for_model(renderer: &str, model: &str, parameters: &str) -> Result<Renderer, RenderError> {
+pub fn for_model(renderer: &str, model: &Name, parameters: &str) -> Result<Renderer, RenderError> {
     if renderer != "gemma4" {
         return by_name(renderer);
     }
-    let model = model.to_lowercase();
-    let has_any = |sizes: &[&str]| sizes.iter().any(|size| model.contains(size));
-    let is_large =
-        !has_any(&["e2b", "e4b"]) && (has_any(&["12b", "26b", "31b"]) || count(parameters) >= GEMMA4_LARGE);
+    let told = gemma4_is_large(&model.to_string()).or_else(|| gemma4_is_large(&model.full()));
+    let is_large = told.unwrap_or_else(|| count(parameters) >= GEMMA4_LARGE);
     by_name(if is_large { "gemma4-large" } else { "gemma4-small" })
+}
+
+fn gemma4_is_large(name: &str) -> Option<bool> {
+    let name = name.to_lowercase();
+    let has_any = |sizes: &[&str]| sizes.iter().any(|size| name.contains(size));
+    if has_any(&["e2b", "e4b"]) {
+        return Some(false);
+    }
+    has_any(&["12b", "26b", "31b"]).then_some(true)
 }
 
 /// Parameters from which a gemma4 is a large one.
@@ -119,3 +125,37 @@ pub(super) const RENDERERS: &[Renderer] = &[
     renderer("cohere", cohere::BOS, cohere::cohere),
     renderer("glimmer", glimmer::BOS, glimmer::glimmer),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gemma4_has_the_size_that_its_name_or_its_parameters_tell() {
+        for (model, parameters, want) in [
+            ("gemma4", "", "gemma4-small"),
+            ("gemma4:e4b", "31.3B", "gemma4-small"),
+            ("gemma4:31B-it", "", "gemma4-large"),
+            ("gemma4:26b-e2b", "", "gemma4-small"),
+            ("x31b/mine", "4B", "gemma4-large"),
+            ("e2b/gemma4:12b", "", "gemma4-small"),
+            ("mine", "12B", "gemma4-large"),
+            ("mine", "11.99b", "gemma4-small"),
+            ("mine", "99999M", "gemma4-large"),
+            ("mine", "31.3", "gemma4-small"),
+            ("mine", "xB", "gemma4-small"),
+        ] {
+            let name: Name = model.parse().expect("the row has a name");
+            let found = for_model("gemma4", &name, parameters).map(|renderer| renderer.name());
+            assert_eq!(found, Ok(want), "{model} {parameters}");
+            assert_eq!(for_model("olmo3", &name, parameters).map(|renderer| renderer.name()), Ok("olmo3"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told() {
+        let error = by_name("no \"pe").expect_err("not there");
+        assert_eq!(error.to_string(), r#"unknown renderer "no \"pe""#);
+        assert!(by_name("").is_err());
+    }
+}

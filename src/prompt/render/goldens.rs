@@ -105,6 +105,38 @@ fn golden_renderers() {
     assert!(differ.is_empty(), "{} rows:\n{}", differ.len(), differ[..differ.len().min(5)].join("\n"));
 }
 
+/// Messages, tools and all that the renderers make of them.
+#[derive(Deserialize)]
+struct Mixed {
+    id: String,
+    messages: Vec<Message>,
+    #[serde(default)]
+    tools: Vec<Tool>,
+    think: Option<Value>,
+    /// By renderer; null is a refusal.
+    want: HashMap<String, Option<String>>,
+}
+
+/// Conversations put together at random, out of what renderers look for: roles in any order, tags inside texts, odd
+/// schemas and values.
+#[test]
+fn golden_mixed_conversations() {
+    let mut rows = 0;
+    for line in include_str!("../../../tests/data/goldens/renderers_mixed.jsonl").lines() {
+        let row: Mixed = serde_json::from_str(line).expect("a row");
+        let think = row.think.as_ref().map(think);
+        let today = date(2026, 11, 22);
+        let conversation = Conversation { messages: &row.messages, tools: &row.tools, think, today };
+        for (name, want) in row.want {
+            let got = by_name(&name).expect("a name").render(&conversation);
+            assert_eq!(got.ok(), want, "{} {name}", row.id);
+            rows += 1;
+        }
+    }
+    println!("renderers_mixed.jsonl: {rows} prompts equal");
+    assert!(rows > 0, "there are rows");
+}
+
 #[test]
 fn prompts_begin_with_the_bos_that_their_renderer_names() {
     let message = Message { role: "user".into(), content: "a".into(), ..Message::default() };

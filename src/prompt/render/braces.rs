@@ -24,12 +24,12 @@ impl Braces {
         self.put_map(out, &call.function.arguments);
     }
 
-    /// `response:NAME` with a result, which the caller puts between braces in its own way.
+    /// A text between its quotes.
     pub(super) fn put_text(self, out: &mut Out, text: &str) {
         out.puts([self.quote, text, self.quote]);
     }
 
-    /// A text of one of JSON Schema's types, in capitals.
+    /// The name of one of JSON Schema's types, in capitals.
     pub(super) fn put_type(self, out: &mut Out, name: &str) {
         self.put_text(out, &name.to_uppercase());
     }

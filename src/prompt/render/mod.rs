@@ -1,9 +1,10 @@
 //! The built-in renderers: messages, tools and the wish to think as the prompt that a family of models was trained on
 //! (the behaviour page, section 7.3). A model names its renderer in its config.
 //!
-//! [`table`] holds all names. A renderer is a function that writes into [`out::Out`]; what families share
-//! lies beside them: [`json`] and [`go`] (how values are printed), [`calls`] (ways to write a call), [`chatml`] (turns
-//! between `<|im_start|>` and `<|im_end|>`), [`braces`] (Gemma's declarations and literals) and [`images`] (markers).
+//! `table` holds all names. A renderer is a function that writes into `out::Out`; what families share lies beside them:
+//! `json` and `go` (how values are printed), `definitions` (tools as transformers prints them), `calls` (ways to write a
+//! call), `chatml` (turns between `<|im_start|>` and `<|im_end|>`), `braces` (Gemma's declarations and literals) and
+//! `images` (markers).
 
 mod braces;
 mod calls;

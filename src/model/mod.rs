@@ -11,6 +11,9 @@ pub mod manifest;
 pub mod message;
 pub mod modelfile;
 pub mod name;
+pub mod quote;
+pub mod think;
+pub mod tool;
 
 pub use config::{Config, Details};
 pub use digest::Digest;
@@ -18,3 +21,5 @@ pub use manifest::{Layer, Manifest};
 pub use message::Message;
 pub use modelfile::Modelfile;
 pub use name::Name;
+pub use think::{Level, Think};
+pub use tool::{Tool, ToolCall};

@@ -8,7 +8,6 @@
 //! Out ([`to_vec`], [`append`]): the bytes that Go would write.
 
 pub mod free;
-mod quote;
 mod scan;
 mod tape;
 
@@ -19,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::config::limits::{ERROR_TEXT_BYTES, JSON_DEPTH_MAX, JSON_VALUES_MAX};
 
 pub use crate::model::json::{append, to_vec};
-pub use quote::quote;
+pub use crate::model::quote::quote;
 
 /// A body that [`decode`] can read. Give every field that may be missing a `#[serde(default)]`.
 ///

@@ -1,52 +1,11 @@
-//! `think`: whether a model may think first, and how hard (the behaviour page, section 2.3).
+//! `think` as a request has it: a boolean or a level (the behaviour page, section 2.3).
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::api::json::quote;
-
-/// What a request says about thinking. A request that says nothing gets what the model does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Think {
-    /// `false`.
-    Off,
-    /// `true`.
-    On,
-    /// A level by name.
-    Level(Level),
-}
-
-/// How hard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// `"low"`.
-    Low,
-    /// `"medium"`.
-    Medium,
-    /// `"high"`.
-    High,
-    /// `"max"`.
-    Max,
-}
-
-impl Think {
-    /// Whether it asks for thinking.
-    pub fn wanted(self) -> bool {
-        self != Self::Off
-    }
-
-    /// The level as templates see it: `true` counts as medium, `false` is empty.
-    pub fn level_text(self) -> &'static str {
-        match self {
-            Self::Off => "",
-            Self::Level(Level::Low) => "low",
-            Self::On | Self::Level(Level::Medium) => "medium",
-            Self::Level(Level::High) => "high",
-            Self::Level(Level::Max) => "max",
-        }
-    }
-}
+pub use crate::model::think::{Level, Think};
 
 impl<'de> Deserialize<'de> for Think {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -14,9 +14,9 @@ const OUTPUTS: &str = "<｜tool▁outputs▁begin｜>";
 const OUTPUTS_END: &str = "<｜tool▁outputs▁end｜>";
 
 static THINK_ENDS: &[Tag] = &[trimming("</think>")];
-static DEEPSEEK_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(OUTPUT)];
+static DEEPSEEK_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(CALL), plain(OUTPUT)];
 static DEEPSEEK_OUTPUT_ENDS: &[Tag] = &[plain(OUTPUT_END)];
-static COGITO_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), trimming(OUTPUTS)];
+static COGITO_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(CALL), trimming(OUTPUTS)];
 static COGITO_OUTPUT_ENDS: &[Tag] = &[plain(OUTPUTS_END)];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +25,11 @@ enum State {
     /// The white space behind thinking or behind a block.
     Space,
     Content,
-    /// In the block of calls, between them; what stands there is dropped.
+    /// In the block of calls, between them. What stands there is dropped, but held until it is clear that the next call
+    /// can be read, with the opening tag and the space in front of it.
     Block,
-    /// In a call, whose opening tag is held too.
-    Call,
+    /// In a call, which begins at `body`.
+    Call { body: usize },
     /// In the result of a tool.
     Output,
 }
@@ -79,7 +80,9 @@ impl DeepSeek {
             },
             State::Space => self.held.skip_space() && self.enter(State::Content),
             State::Content => match self.held.stream(self.content_ends, |text| out.content(text)) {
-                Some((0, bytes)) => self.pass(bytes, State::Block),
+                Some((0, bytes)) => self.enter_at(bytes, State::Block),
+                // A call outside of a block.
+                Some((1, body)) => self.enter_at(body, State::Call { body }),
                 Some((_, bytes)) => self.pass(bytes, State::Output),
                 None => false,
             },
@@ -91,25 +94,30 @@ impl DeepSeek {
                     None => false,
                 }
             }
-            State::Block => match self.held.find(&[CALL, CALLS_END]) {
-                Found::Whole { at, tag: 0 } => {
-                    self.held.skip(at);
-                    self.state = State::Call;
-                    self.held.search_from(CALL.len());
-                    true
-                }
-                Found::Whole { at, .. } => self.pass(at + CALLS_END.len(), State::Space),
-                Found::Partial(at) => {
-                    self.held.skip(at);
-                    false
-                }
-                Found::Nothing => {
-                    self.held.clear();
-                    false
-                }
-            },
-            State::Call => self.call(out),
+            State::Block => self.block(out),
+            State::Call { body } => self.call(body, out),
         }
+    }
+
+    fn block(&mut self, out: &mut Out<'_>) -> bool {
+        let longest = self.held.longest();
+        match self.held.find(&[CALL, CALLS_END]) {
+            Found::Whole { at, tag: 0 } if at + CALL.len() <= longest => {
+                let body = at + CALL.len();
+                self.enter_at(body, State::Call { body })
+            }
+            Found::Whole { at, tag: 1 } if at + CALLS_END.len() <= longest => {
+                self.pass(at + CALLS_END.len(), State::Space)
+            }
+            _ => self.too_long(out),
+        }
+    }
+
+    /// Enters a state whose text begins at `from`.
+    fn enter_at(&mut self, from: usize, state: State) -> bool {
+        self.state = state;
+        self.held.search_from(from);
+        true
     }
 
     fn pass(&mut self, bytes: usize, next: State) -> bool {
@@ -117,16 +125,19 @@ impl DeepSeek {
         self.enter(next)
     }
 
-    fn call(&mut self, out: &mut Out<'_>) -> bool {
+    fn call(&mut self, body: usize, out: &mut Out<'_>) -> bool {
         let end = self.held.find_one(CALL_END).filter(|at| at + CALL_END.len() <= self.held.longest());
+        let Some(at) = end else { return self.too_long(out) };
         let text = self.held.text();
-        if let Some(at) = end {
-            let end = at + CALL_END.len();
-            out.calls((self.decode)(&text[CALL.len()..at]), &text[..end]);
-            return self.pass(end, State::Block);
-        }
+        let end = at + CALL_END.len();
+        let read = out.calls((self.decode)(&text[body..at]), &text[..end]);
+        // What follows a call that is text is text too, the end of the block with it.
+        self.pass(end, if read { State::Block } else { State::Content })
+    }
+
+    fn too_long(&mut self, out: &mut Out<'_>) -> bool {
         let Some(cut) = self.held.overflow() else { return false };
-        out.unreadable(&text[..cut]);
+        out.unreadable(&self.held.text()[..cut]);
         self.pass(cut, State::Content)
     }
 }

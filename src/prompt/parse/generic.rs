@@ -319,3 +319,100 @@ impl Machine for Machinery {
         self.held.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{Answer, parse};
+    use super::{Generic, Tools, generic};
+
+    fn answer(template: &Generic, text: &str) -> Answer {
+        let tools = ["get", "get_weather"].map(|name| json!({"function": {"name": name}}));
+        parse(|| generic(template.clone(), &Tools::new(&tools)), text)
+    }
+
+    fn with_tag(tag: &str, bare: bool) -> Generic {
+        Generic { tag: tag.to_owned(), bare, ..Generic::default() }
+    }
+
+    /// Content, and calls as `[name, arguments]`.
+    fn read(template: &Generic, text: &str) -> (String, Value) {
+        let answer = answer(template, text);
+        (answer.content, answer.calls.iter().map(|call| json!([call.name, call.arguments])).collect())
+    }
+
+    const CALL: &str = r#"{"name": "get_weather", "arguments": {"city": "Paris"}}"#;
+
+    fn one_call() -> Value {
+        json!([["get_weather", {"city": "Paris"}]])
+    }
+
+    #[test]
+    fn calls_stand_behind_the_tag() {
+        for (tag, text, content, calls) in [
+            ("<tool_call>", format!("a<tool_call>{CALL}</tool_call>"), "a", one_call()),
+            ("[TOOL_CALLS] [", format!("[TOOL_CALLS] [{CALL}]"), "", one_call()),
+            ("{", format!(" \n{CALL}"), "", one_call()),
+            ("[", format!("[{CALL}, {CALL}]"), "", json!([one_call()[0], one_call()[0]])),
+            ("{", format!("a {CALL}"), &format!("a {CALL}"), json!([])),
+            ("{", r#"{"name": "nope"} more"#.to_owned(), r#"{"name": "nope"} more"#, json!([])),
+            ("<tool_call>", r#"<tool_call>{"get": {"x": 1}}"#.to_owned(), "", json!([["get", {"x": 1}]])),
+            ("<tool_call>", r#"<tool_call>get {"x": 1}"#.to_owned(), "", json!([["get", {"x": 1}]])),
+            ("<tool_call>", r#"<tool_call>{"c": [{"name": "get", "parameters": "{}"}]}"#.to_owned(), "", {
+                json!([["get", {}]])
+            }),
+            ("<tool_call>", format!("<tool_call>{{get x}}</tool_call><tool_call>{CALL}"), "<tool_call>{get x}</tool_call>", {
+                one_call()
+            }),
+            ("", format!("<tool_call>{CALL}"), &format!("<tool_call>{CALL}"), json!([])),
+        ] {
+            assert_eq!(read(&with_tag(tag, false), &text), (content.to_owned(), calls), "{tag} {text}");
+        }
+    }
+
+    #[test]
+    fn bare_and_fenced_calls_count_where_they_are_wanted() {
+        let bare = with_tag("<tool_call>", true);
+        let fenced = format!("```json\n{CALL}\n```");
+        for (text, content, calls) in [
+            (CALL.to_owned(), "", one_call()),
+            (format!("\n{fenced}\n"), "", one_call()),
+            (format!("```\n[{CALL}]\n```"), "", one_call()),
+            (format!("{fenced}\n{fenced}\nDone."), "Done.", json!([one_call()[0], one_call()[0]])),
+            (format!(r#"{{"type": "function", "function": {CALL}}}"#), "", one_call()),
+            (format!("a <tool_call>{CALL}</tool_call>"), "a ", one_call()),
+            ("```json\n{\"a\": 1}\n```".to_owned(), "```json\n{\"a\": 1}\n```", json!([])),
+            ("```rust\nfn main() {}\n```".to_owned(), "```rust\nfn main() {}\n```", json!([])),
+            (r#"{"name": "nope", "arguments": {}}"#.to_owned(), r#"{"name": "nope", "arguments": {}}"#, json!([])),
+            ("{bad".to_owned(), "{bad", json!([])),
+            ("``".to_owned(), "``", json!([])),
+        ] {
+            assert_eq!(read(&bare, &text), (content.to_owned(), calls), "{text}");
+        }
+    }
+
+    #[test]
+    fn thinking_is_split_off() {
+        let tags = |thinks| Generic {
+            tag: "{".to_owned(),
+            think_open: "<think>".to_owned(),
+            think_close: "</think>".to_owned(),
+            thinks,
+            bare: false,
+        };
+        for (thinks, text, thinking, content) in [
+            (false, " <think>\n hm \n</think>\n\n ok ", "hm", "ok "),
+            (false, " ok <think>x</think>", "", " ok <think>x</think>"),
+            (false, "<thi", "", "<thi"),
+            (true, "\nhm</thi nk</think>ok", "hm</thi nk", "ok"),
+            (true, "hm</thi", "hm</thi", ""),
+            (true, "hm\n", "hm", ""),
+        ] {
+            let answer = answer(&tags(thinks), text);
+            assert_eq!((answer.thinking.as_str(), answer.content.as_str()), (thinking, content), "{text}");
+        }
+        let both = answer(&tags(false), &format!("<think>x</think>{CALL}"));
+        assert_eq!((both.thinking.as_str(), both.calls.len()), ("x", 1));
+    }
+}

@@ -152,11 +152,9 @@ fn mended(mut text: &str) -> Parts {
         // What found no place stays in front of the tag.
         parts.text(phase, before);
     }
-    if phase != 0 {
-        // The answer stops inside of a pair: its value is what there is.
-        while phase != 0 {
-            phase = parts.tag(phase);
-        }
+    // The answer stops inside of a pair: its value is what there is.
+    while phase != 0 {
+        phase = parts.tag(phase);
     }
     parts
 }

@@ -141,7 +141,7 @@ pub fn by_name(name: &str, tools: &Tools, think: Option<bool>, last: Option<&Mes
             Parser::new(Tagged::new(&GEMMA4, start, asked, tools.clone()))
         }
         "gemma4-no-thinking" => Parser::new(Tagged::new(&GEMMA4, Start::Content, false, tools.clone())),
-        "deepseek3" => Parser::new(DeepSeek::deepseek(asked && !continued)),
+        "deepseek3" => Parser::new(DeepSeek::third(asked && !continued)),
         "cogito" => Parser::new(DeepSeek::cogito(asked && !continued && tools.is_empty())),
         "cohere" => Parser::new(Cohere::new(continued, not_refused)),
         "laguna" => {

@@ -1,4 +1,4 @@
-//! DeepSeek 3 and Cogito: calls in a block of blocks, and results of tools that a model makes up.
+//! `DeepSeek` 3 and Cogito: calls in a block of blocks, and results of tools that a model makes up.
 
 use super::held::{Found, Held, Tag, plain, trimming};
 use super::{Calls, Machine, Out, Unreadable, json_call};
@@ -29,7 +29,9 @@ enum State {
     /// can be read, with the opening tag and the space in front of it.
     Block,
     /// In a call, which begins at `body`.
-    Call { body: usize },
+    Call {
+        body: usize,
+    },
     /// In the result of a tool.
     Output,
 }
@@ -45,7 +47,7 @@ pub(super) struct DeepSeek {
 }
 
 impl DeepSeek {
-    pub fn deepseek(thinks: bool) -> Self {
+    pub fn third(thinks: bool) -> Self {
         Self {
             content_ends: DEEPSEEK_CONTENT_ENDS,
             output_ends: DEEPSEEK_OUTPUT_ENDS,
@@ -88,7 +90,11 @@ impl DeepSeek {
             },
             State::Output => {
                 let shows = self.shows_output;
-                let show = |text: &str| if shows { out.content(text) };
+                let show = |text: &str| {
+                    if shows {
+                        out.content(text)
+                    }
+                };
                 match self.held.stream(self.output_ends, show) {
                     Some((_, bytes)) => self.pass(bytes, if shows { State::Content } else { State::Space }),
                     None => false,

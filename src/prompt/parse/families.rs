@@ -29,11 +29,11 @@ pub(super) static GLM: Family = Family {
     ..QWEN3
 };
 
-/// OLMo 3 with thinking has no calls.
+/// `OLMo` 3 with thinking has no calls.
 pub(super) static OLMO3_THINK: Family =
     Family { think_ends: &[trimming("</think>")], content_ends: &[], keeps_last_space: true, ..QWEN3 };
 
-/// OLMo 3: Python, a call a line.
+/// `OLMo` 3: Python, a call a line.
 pub(super) static OLMO3: Family = Family {
     content_ends: &[plain("<function_calls>")],
     call_end: CallEnd::Tag("</function_calls>"),

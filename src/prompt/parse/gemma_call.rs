@@ -35,7 +35,11 @@ pub(super) fn gemma4(raw: &str, tools: &Tools) -> Calls {
 
 fn called(name: &str, arguments: Map<String, Value>) -> Calls {
     let name = name.trim();
-    if name.is_empty() { Err(Unreadable) } else { Ok(vec![Call { name: name.to_owned(), arguments, ..Call::default() }]) }
+    if name.is_empty() {
+        Err(Unreadable)
+    } else {
+        Ok(vec![Call { name: name.to_owned(), arguments, ..Call::default() }])
+    }
 }
 
 struct Reader<'a> {

@@ -52,7 +52,11 @@ enum State {
     /// Behind a tag: JSON is looked for.
     Calls,
     /// In JSON, which began at `start`.
-    Json { start: usize, end: JsonEnd, bare: bool },
+    Json {
+        start: usize,
+        end: JsonEnd,
+        bare: bool,
+    },
     /// Behind a call without a tag: the white space and the end of its fence.
     AfterBare,
 }
@@ -169,7 +173,11 @@ impl Machinery {
         self.state = State::Json { start, end, bare };
         let Some(end) = found.filter(|end| *end <= self.held.longest()) else { return self.too_long(out) };
         let text = self.held.text();
-        let calls = if bare { bare_calls(&text[start..end], &self.tools) } else { tagged_call(&text[..end], start, &self.tools) };
+        let calls = if bare {
+            bare_calls(&text[start..end], &self.tools)
+        } else {
+            tagged_call(&text[..end], start, &self.tools)
+        };
         let Ok(calls) = calls else {
             return self.no_call(end, bare, out);
         };
@@ -310,8 +318,9 @@ impl Machine for Machinery {
         let bracket = ["{", "["].contains(&self.template.tag.as_str());
         match self.state {
             State::Thinking if !text.trim().is_empty() => out.thinking(text),
-            State::Begin | State::Start | State::Content | State::Done => out.content(text),
-            State::Json { bare: true, .. } => out.content(text),
+            State::Begin | State::Start | State::Content | State::Done | State::Json { bare: true, .. } => {
+                out.content(text);
+            }
             // Behind a tag a call that was cut off is dropped, and so is all that follows a call.
             State::Calls | State::Json { .. } if bracket && self.found == 0 => out.content(text),
             _ => {}
@@ -362,9 +371,12 @@ mod tests {
             ("<tool_call>", r#"<tool_call>{"c": [{"name": "get", "parameters": "{}"}]}"#.to_owned(), "", {
                 json!([["get", {}]])
             }),
-            ("<tool_call>", format!("<tool_call>{{get x}}</tool_call><tool_call>{CALL}"), "<tool_call>{get x}</tool_call>", {
-                one_call()
-            }),
+            (
+                "<tool_call>",
+                format!("<tool_call>{{get x}}</tool_call><tool_call>{CALL}"),
+                "<tool_call>{get x}</tool_call>",
+                { one_call() },
+            ),
             ("", format!("<tool_call>{CALL}"), &format!("<tool_call>{CALL}"), json!([])),
         ] {
             assert_eq!(read(&with_tag(tag, false), &text), (content.to_owned(), calls), "{tag} {text}");

@@ -27,7 +27,10 @@ enum State {
     Content,
     Thinking,
     /// In a call, sent to this tool or to nobody. `closed`: the end of its tags, and what follows may end the message.
-    Call { recipient: Option<String>, closed: bool },
+    Call {
+        recipient: Option<String>,
+        closed: bool,
+    },
 }
 
 /// Whether text that begins like the header of a message is one.

@@ -56,7 +56,8 @@ fn is_equal(answer: &Answer, want: &Value) -> bool {
     };
     let calls: Value = answer.calls.iter().map(call).collect();
     let order = |calls: &Value| -> Vec<String> {
-        let arguments = calls.as_array().into_iter().flatten().filter_map(|call| call["function"]["arguments"].as_object());
+        let arguments =
+            calls.as_array().into_iter().flatten().filter_map(|call| call["function"]["arguments"].as_object());
         arguments.flat_map(|arguments| arguments.keys().cloned()).collect()
     };
     json!(answer.content) == want["content"]
@@ -67,12 +68,14 @@ fn is_equal(answer: &Answer, want: &Value) -> bool {
 
 /// Whether `answer` is one of Ollama's two.
 fn is_one_of(answer: &Answer, want: &Value) -> bool {
-    [Some(want), want.get("step1")].into_iter().flatten().any(|want| match (want.get("error"), answer.unreadable.first()) {
-        (Some(_), Some((raw, before))) => {
-            is_equal(before, want) && answer.content[before.content.len()..].starts_with(raw.as_str())
+    [Some(want), want.get("step1")].into_iter().flatten().any(|want| {
+        match (want.get("error"), answer.unreadable.first()) {
+            (Some(_), Some((raw, before))) => {
+                is_equal(before, want) && answer.content[before.content.len()..].starts_with(raw.as_str())
+            }
+            (Some(_), None) => false,
+            (None, _) => is_equal(answer, want),
         }
-        (Some(_), None) => false,
-        (None, _) => is_equal(answer, want),
     })
 }
 
@@ -83,9 +86,10 @@ fn check(file: &str, differs: impl Fn(&Value) -> Option<String>) {
     for row in &rows {
         let id = row["id"].as_str().unwrap_or_default();
         if let Some(difference) = differs(row) {
-            match EXCEPTIONS.iter().any(|(known, _)| *known == id) {
-                true => excepted += 1,
-                false => different.push(difference),
+            if EXCEPTIONS.iter().any(|(known, _)| *known == id) {
+                excepted += 1;
+            } else {
+                different.push(difference);
             }
         }
     }
@@ -99,7 +103,8 @@ fn golden_parsers() {
     let sets = tool_sets();
     check("parsers.jsonl", |row| {
         let tools = row["tools"].as_str().map_or(&[][..], |name| sets[name].as_slice());
-        let last: Option<Message> = row.get("last").map(|last| serde_json::from_value(last.clone()).expect("a message"));
+        let last: Option<Message> =
+            row.get("last").map(|last| serde_json::from_value(last.clone()).expect("a message"));
         let parser = || {
             let name = row["parser"].as_str().unwrap_or_default();
             by_name(name, &Tools::new(tools), row["think"].as_bool(), last.as_ref()).expect("a known parser")

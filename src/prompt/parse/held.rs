@@ -24,7 +24,10 @@ pub(super) const fn plain(text: &'static str) -> Tag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// The tag of this index begins at `at`.
-    Whole { at: usize, tag: usize },
+    Whole {
+        at: usize,
+        tag: usize,
+    },
     /// The text from here on may be the beginning of a tag.
     Partial(usize),
     Nothing,

@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn objects_with_a_name_are_calls() {
         let read = |raw| object(raw, &Tools::default()).map(|calls| (calls[0].name.clone(), json!(calls[0].arguments)));
-        assert_eq!(read(r#" {"Name": "f", "arguments": {"b": 1, "a": 2}} "#), Ok(("f".into(), json!({"b": 1, "a": 2}))));
+        assert_eq!(
+            read(r#" {"Name": "f", "arguments": {"b": 1, "a": 2}} "#),
+            Ok(("f".into(), json!({"b": 1, "a": 2})))
+        );
         for raw in [r#"{"name": "f"}"#, r#"{"name": "f", "arguments": null}"#] {
             assert_eq!(read(raw), Ok(("f".into(), json!({}))));
         }

@@ -33,8 +33,12 @@ enum State {
     ContentSpace,
     Content,
     /// In a call or in a user's message, whose opening tag and the space in front of it are held too.
-    Call { body: usize },
-    User { body: usize },
+    Call {
+        body: usize,
+    },
+    User {
+        body: usize,
+    },
     /// In an object that may be a call.
     Json(JsonEnd),
 }
@@ -97,7 +101,11 @@ impl Laguna {
 
     fn think(&mut self, out: &mut Out<'_>) -> bool {
         let shows = self.shows_thinking;
-        let show = |text: &str| if shows { out.thinking(text) };
+        let show = |text: &str| {
+            if shows {
+                out.thinking(text)
+            }
+        };
         match self.held.stream(THINK_ENDS, show) {
             None => false,
             Some((0, bytes)) => self.pass(bytes, State::ContentSpace),
@@ -277,14 +285,13 @@ impl Machine for Laguna {
         let text = self.held.text();
         match self.state {
             State::Begin | State::Thinking if self.shows_thinking => out.thinking(text.trim_end()),
-            State::ContentSpace | State::Content | State::User { .. } => out.content(text.trim_end()),
             // Models stop at the closing tag.
             State::Call { body } if !text[body..].trim().is_empty() => {
                 out.calls(call(&text[body..], &self.tools), text);
             }
             State::Json(_) if may_be_call(text) => out.unreadable(text),
-            State::Json(_) => out.content(text.trim_end()),
-            _ => {}
+            State::ContentSpace | State::Content | State::User { .. } | State::Json(_) => out.content(text.trim_end()),
+            State::Begin | State::ThinkSpace | State::Thinking | State::Call { .. } => {}
         }
         self.held.clear();
     }

@@ -1,4 +1,4 @@
-//! Calls as Python writes them: `[f(x="1", y=[2, None])]`, by LFM2 and OLMo.
+//! Calls as Python writes them: `[f(x="1", y=[2, None])]`, by LFM2 and `OLMo`.
 
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ pub(super) fn list(raw: &str, _: &Tools) -> Calls {
     if calls.is_empty() { Err(Unreadable) } else { Ok(calls) }
 }
 
-/// One call a line: OLMo. Its names are plain identifiers.
+/// One call a line: `OLMo`. Its names are plain identifiers.
 pub(super) fn lines(raw: &str, _: &Tools) -> Calls {
     let mut calls = Vec::new();
     for line in raw.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -81,7 +81,10 @@ enum State {
     AfterCall,
     /// Inside a call: its text begins at `body`, after the opening tag, which is held too. With `json`, what ends the
     /// call is looked for.
-    Call { body: usize, json: Option<JsonEnd> },
+    Call {
+        body: usize,
+        json: Option<JsonEnd>,
+    },
 }
 
 pub(super) struct Tagged {

@@ -53,7 +53,9 @@ impl Types {
     fn of(property: &Value) -> Self {
         let mut types = Self::default();
         match property.get("anyOf").and_then(Value::as_array) {
-            Some(options) if !options.is_empty() => options.iter().for_each(|option| types.add_type(option.get("type"))),
+            Some(options) if !options.is_empty() => {
+                options.iter().for_each(|option| types.add_type(option.get("type")))
+            }
             _ => types.add_type(property.get("type")),
         }
         types
@@ -101,8 +103,8 @@ fn read(function: &Value) -> Tool {
         parameters: properties.map_or_else(Vec::new, |all| {
             all.iter().map(|(name, property)| (name.clone(), Types::of(property))).collect()
         }),
-        required: field("required").and_then(Value::as_array).map_or_else(Vec::new, |names| {
-            names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }),
+        required: field("required")
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn number(raw: &str) -> Option<Value> {
     }
     // Rust's parser also takes the words for infinity.
     let number = raw.parse::<f64>().ok().filter(|number| number.is_finite())?;
-    let whole = number.trunc() == number && number.abs() < 9e15;
+    let whole = number.fract() == 0.0 && number.abs() < 9e15;
     if whole { Some((number as i64).into()) } else { Number::from_f64(number).map(Value::Number) }
 }
 

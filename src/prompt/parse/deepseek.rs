@@ -92,7 +92,7 @@ impl DeepSeek {
                 let shows = self.shows_output;
                 let show = |text: &str| {
                     if shows {
-                        out.content(text)
+                        out.content(text);
                     }
                 };
                 match self.held.stream(self.output_ends, show) {

@@ -103,7 +103,7 @@ impl Laguna {
         let shows = self.shows_thinking;
         let show = |text: &str| {
             if shows {
-                out.thinking(text)
+                out.thinking(text);
             }
         };
         match self.held.stream(THINK_ENDS, show) {

@@ -54,7 +54,9 @@ impl Types {
         let mut types = Self::default();
         match property.get("anyOf").and_then(Value::as_array) {
             Some(options) if !options.is_empty() => {
-                options.iter().for_each(|option| types.add_type(option.get("type")))
+                for option in options {
+                    types.add_type(option.get("type"));
+                }
             }
             _ => types.add_type(property.get("type")),
         }

@@ -192,6 +192,18 @@ pub const TEMPLATE_WORK_BYTES: usize = 4 * PROMPT_BYTES;
 
 const _: () = assert!(TEMPLATE_DEPTH_MAX * 2 <= TEMPLATE_STACK_MAX && PROMPT_BYTES <= TEMPLATE_WORK_BYTES);
 
+/// Longest text of an answer that is held back because it may be a tool call: a file that a model writes has to fit.
+/// Past it the text goes out as content.
+pub const HELD_BYTES: usize = 1024 * 1024;
+/// Longest run of white space that is held back because a tag may follow.
+pub const HELD_SPACE_BYTES: usize = 4 * 1024;
+/// Calls of tools in one answer; what would be one more goes out as content.
+pub const CALLS_MAX: usize = 256;
+/// Deepest nesting of the arguments of a call; a call with deeper ones goes out as content. JSON has `serde_json`'s 128.
+pub const CALL_DEPTH_MAX: usize = 64;
+
+const _: () = assert!(HELD_SPACE_BYTES < HELD_BYTES && CALL_DEPTH_MAX <= JSON_DEPTH_MAX);
+
 // ---- cli ------------------------------------------------------------------------------------------------------
 
 /// Longest line of a streamed reply that the command line reads. The last one of a generate carries the whole context.

@@ -210,11 +210,14 @@ fn uploads(args: &RunArgs, host: &str, size: u64, amount: Amount) -> Result<Vec<
     let mut upload = |_| {
         let mut body = vec![0; size as usize];
         random.fill(&mut body);
-        let digest = Sha256::digest(&body);
-        let path = digest.iter().fold("/api/blobs/sha256:".to_owned(), |path, byte| format!("{path}{byte:02x}"));
+        let path = format!("/api/blobs/sha256:{}", hex(&Sha256::digest(&body)));
         Request { bytes: http::request(host, &path, Some(("application/octet-stream", &body))), max_tokens: 0 }
     };
     Ok((0..count).map(&mut upload).collect())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -272,7 +275,7 @@ mod tests {
         let text = String::from_utf8_lossy(&found[0].bytes).into_owned();
         let (head, _) = text.split_once("\r\n\r\n").unwrap();
         let body = &found[0].bytes[found[0].bytes.len() - 3..];
-        let digest = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digest = hex(&Sha256::digest(body));
         assert!(head.starts_with(&format!("POST /api/blobs/sha256:{digest} HTTP/1.1\r\n")), "{head}");
         assert_ne!(found[0].bytes, found[1].bytes);
         for bad in ["--api blob", "--api blob --upload 3 --duration 1s", "--api blob --upload 1G --requests 2"] {

@@ -30,7 +30,7 @@ impl Spread {
 /// What the server meant to do, and how well it did.
 #[derive(Debug, Default)]
 pub struct Book {
-    /// Answers that were sent whole.
+    /// Answers that were sent whole, but for questions about the server itself.
     pub answers: u64,
     /// Connections that were accepted.
     pub connections: u64,

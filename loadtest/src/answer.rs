@@ -167,7 +167,9 @@ impl Answer {
         } else {
             tally.finish(counted, 0, None, self.prompt, self.vectors);
         }
-        tally.judge(counted, &self.pace(now));
+        if self.part.timed {
+            tally.judge(counted, &self.pace(now));
+        }
         self.time(now, |tally| &mut tally.e2e, self.part.intended, tally);
         if let Some(longest) = self.longest.filter(|_| counted && self.part.timed) {
             tally.longest_gap.record(longest);
@@ -176,14 +178,16 @@ impl Answer {
     }
 
     fn pace(&self, now: Instant) -> Pace {
-        let since = |then: Instant| now.saturating_duration_since(then);
+        let since_start = |then: Instant| then.saturating_duration_since(self.part.intended);
+        // An answer in one piece is its own first event.
+        let first = self.first.or((self.api.shape() == Shape::Object).then_some(now));
         let span = self.first.zip(self.last).map(|(first, last)| last.saturating_duration_since(first));
         let gaps = u32::try_from(self.events.saturating_sub(1)).unwrap_or(u32::MAX);
         Pace {
-            ttft: self.first.map(|first| first.saturating_duration_since(self.part.intended)),
+            ttft: first.map(since_start),
             itl: span.filter(|_| gaps > 0).map(|span| span / gaps),
             gap: self.longest,
-            e2e: since(self.part.intended),
+            e2e: since_start(now),
         }
     }
 }
@@ -247,6 +251,7 @@ mod tests {
             answer.finish(200, Instant::now(), &mut tally).unwrap();
             assert_eq!((tally.counted.requests, tally.live.requests), (requests, 1));
             assert_eq!((tally.ttft.count(), tally.itl.count(), tally.e2e.count()), (0, 0, 0));
+            assert_eq!((tally.counted.judged, tally.live.judged), (0, u64::from(timed)));
         }
     }
 
@@ -270,11 +275,13 @@ mod tests {
 
     #[test]
     fn objects_and_bytes() {
-        let (mut tally, mut embed) = answer(Api::OpenaiEmbeddings);
+        let (_, mut embed) = answer(Api::OpenaiEmbeddings);
+        let mut tally = Tally::new(Goal { ttft: Some(Duration::from_secs(9)), ..Goal::default() });
         embed.take(b"{\"data\":[{},\n{}],", Instant::now(), &mut tally);
         embed.take(b"\"usage\":{\"prompt_tokens\":9}}", Instant::now(), &mut tally);
         embed.finish(200, Instant::now(), &mut tally).unwrap();
         assert_eq!((tally.counted.vectors, tally.counted.prompt_tokens, tally.counted.events), (2, 9, 0));
+        assert_eq!((tally.counted.judged, tally.counted.good), (1, 1), "in time for any first event");
         let (mut tally, mut blob) = answer(Api::Blob);
         blob.take(b"\n\n\n", Instant::now(), &mut tally);
         blob.finish(200, Instant::now(), &mut tally).unwrap();

@@ -72,7 +72,9 @@ pub struct Report {
     pub requests_per_second: f64,
     /// Answers per second that kept the objective (without one: all).
     pub goodput_per_second: f64,
-    /// Share of the whole answers that kept the objective.
+    /// Answers that kept the objective.
+    pub good: u64,
+    /// Share of the whole answers that kept the objective; slow clients are not judged.
     pub good_share: Option<f64>,
     /// Events with text (or lines, for plain requests).
     pub events: u64,
@@ -155,7 +157,8 @@ impl Report {
             wall_seconds: seconds,
             requests_per_second: per_second(rate.requests),
             goodput_per_second: per_second(rate.good),
-            good_share: (counted.requests > 0).then(|| counted.good as f64 / counted.requests as f64),
+            good: counted.good,
+            good_share: (counted.judged > 0).then(|| counted.good as f64 / counted.judged as f64),
             events: counted.events,
             events_per_second: per_second(rate.events),
             output_tokens: counted.output_tokens,
@@ -249,8 +252,7 @@ impl Report {
         };
         row("requests", self.requests, self.requests_per_second, &format!(" in {:.2} s", self.wall_seconds))?;
         if let Some(share) = self.good_share.filter(|_| self.setup.goal_ms.is_some()) {
-            let good = (share * self.requests as f64).round() as u64;
-            row("within the goal", good, self.goodput_per_second, &format!(" ({:.1} %)", share * 100.0))?;
+            row("within the goal", self.good, self.goodput_per_second, &format!(" ({:.1} %)", share * 100.0))?;
         }
         let optional = [
             ("events", self.events, self.events_per_second),

@@ -15,6 +15,8 @@ use crate::histogram::Times;
 pub struct Counters {
     /// Requests with a whole answer.
     pub requests: u64,
+    /// Of these, the ones whose pace is of interest.
+    pub judged: u64,
     /// Of these, the ones that kept the objective.
     pub good: u64,
     /// Events with text (or lines, for plain requests).
@@ -37,6 +39,7 @@ impl Counters {
         let grown = |now: u64, then: u64| now.saturating_sub(then);
         Self {
             requests: grown(self.requests, earlier.requests),
+            judged: grown(self.judged, earlier.judged),
             good: grown(self.good, earlier.good),
             events: grown(self.events, earlier.events),
             output_tokens: grown(self.output_tokens, earlier.output_tokens),
@@ -166,8 +169,10 @@ impl Tally {
 
     /// The pace of a whole answer, judged by the objective.
     pub fn judge(&mut self, counted: bool, pace: &Pace) {
-        if self.goal.is_met(pace) {
-            self.books(counted).for_each(|book| book.good += 1);
+        let good = u64::from(self.goal.is_met(pace));
+        for book in self.books(counted) {
+            book.judged += 1;
+            book.good += good;
         }
     }
 

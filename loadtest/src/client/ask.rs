@@ -157,7 +157,7 @@ impl Load {
             let bytes = buffer.get(..read).unwrap_or_default();
             self.feed(&mut decoder, &mut answer, bytes, now).map_err(|error| Failure { error, unanswered })?;
             self.tally.borrow_mut().bytes(turn.counted, read as u64, 0);
-            if matches!(manner, Manner::Leaves(after) if answer.events() >= after) {
+            if matches!(manner, Manner::Leaves(after) if answer.events() >= after && !decoder.is_done()) {
                 self.tally.borrow_mut().left += u64::from(turn.counted);
                 return Ok(End::Left);
             }

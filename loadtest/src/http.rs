@@ -200,17 +200,17 @@ fn chunk_size(line: &[u8]) -> Result<u64, HttpError> {
     u64::from_str_radix(digits, 16).map_err(|_| HttpError::BadLength)
 }
 
-/// A request with its head, ready to be sent. Without a body it is a GET, with one a POST of JSON.
-pub fn request(host: &str, path: &str, body: Option<&[u8]>) -> Vec<u8> {
+/// A request with its head, ready to be sent. Without a body it is a GET, with one a POST of this type.
+pub fn request(host: &str, path: &str, body: Option<(&str, &[u8])>) -> Vec<u8> {
     let method = if body.is_some() { "POST" } else { "GET" };
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
-    if let Some(body) = body {
+    if let Some((kind, body)) = body {
         // Writing to a String cannot fail.
-        let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let _ = write!(head, "Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
-    bytes.extend_from_slice(body.unwrap_or(b""));
+    bytes.extend_from_slice(body.map_or(b"", |(_, body)| body));
     bytes
 }
 
@@ -284,7 +284,7 @@ mod tests {
     fn requests() {
         assert_eq!(request("h:1", "/a", None), b"GET /a HTTP/1.1\r\nHost: h:1\r\n\r\n");
         assert_eq!(
-            request("h:1", "/a", Some(b"{}")),
+            request("h:1", "/a", Some(("application/json", b"{}"))),
             b"POST /a HTTP/1.1\r\nHost: h:1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
         );
     }

@@ -1,92 +1,20 @@
-//! What a run found: counted while it runs, printed and written as JSON at its end.
+//! What a run found: one structure that is written as JSON and printed as a table.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fmt::Write as _;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest time that the histograms hold, in microseconds; longer ones count as this.
-const LONGEST_US: u64 = 3_600_000_000;
+use crate::client::Outcome;
+use crate::goal::GoalMs;
+use crate::histogram::{Percentiles, Times};
 
-/// Times in microseconds, to three digits.
-#[derive(Debug, Clone)]
-pub struct Times(Option<Histogram<u64>>);
-
-impl Times {
-    /// No times yet.
-    pub fn new() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST_US, 3).ok())
-    }
-
-    /// Adds one.
-    pub fn record(&mut self, time: Duration) {
-        let us = (time.as_nanos() / 1_000).min(u128::from(LONGEST_US)) as u64;
-        if let Some(histogram) = &mut self.0 {
-            histogram.saturating_record(us.max(1));
-        }
-    }
-
-    /// The percentiles, or nothing when no time was recorded.
-    fn percentiles(&self) -> Option<Percentiles> {
-        let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
-        let ms = |us: u64| us as f64 / 1_000.0;
-        let at = |quantile| ms(histogram.value_at_quantile(quantile));
-        Some(Percentiles { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: ms(histogram.max()) })
-    }
-}
-
-/// Percentiles of a time, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Percentiles {
-    /// Half of the times are at most this.
-    pub p50: f64,
-    /// Nine in ten.
-    pub p90: f64,
-    /// 19 in 20.
-    pub p95: f64,
-    /// 99 in 100.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-/// What is counted while a run goes on.
-#[derive(Debug, Clone)]
-pub struct Tally {
-    /// Requests with a whole answer.
-    pub requests: u64,
-    /// Requests without, by kind.
-    pub errors: BTreeMap<&'static str, u64>,
-    /// Events with text (or lines, for plain requests).
-    pub events: u64,
-    /// Tokens of the answers, as the final events count them.
-    pub output_tokens: u64,
-    /// Tokens of the prompts, likewise.
-    pub prompt_tokens: u64,
-    /// From sending a request to its first event.
-    pub ttft: Times,
-    /// Between two events of a request. Events that one read brought lie 0 apart.
-    pub itl: Times,
-    /// From sending a request to the end of its answer.
-    pub e2e: Times,
-}
-
-impl Tally {
-    /// Nothing counted yet.
-    pub fn new() -> Self {
-        Self {
-            requests: 0,
-            errors: BTreeMap::new(),
-            events: 0,
-            output_tokens: 0,
-            prompt_tokens: 0,
-            ttft: Times::new(),
-            itl: Times::new(),
-            e2e: Times::new(),
-        }
-    }
-}
+/// CPU time of this process over wall time from which on it is held to be the bottleneck: it feeds from one core.
+const OWN_SHARE_MAX: f64 = 0.85;
+/// The same in the busiest half second.
+const OWN_PEAK_SHARE_MAX: f64 = 0.97;
+/// Late wakings of this core, p99 in milliseconds, that are told.
+const LAG_MS_MAX: f64 = 5.0;
 
 /// What the run was asked for.
 #[derive(Debug, Clone, Serialize)]
@@ -95,24 +23,27 @@ pub struct Setup {
     pub url: String,
     /// The API, as the flag names it.
     pub api: String,
-    /// The model, empty for plain requests.
+    /// The model, empty where none is asked.
     pub model: String,
-    /// Connections that each keep one request going.
-    pub concurrency: usize,
+    /// `closed` or `open`.
+    pub r#loop: &'static str,
+    /// Clients of a closed loop; null for an open one.
+    pub concurrency: Option<u32>,
+    /// Requests a second of an open loop, at its start; null for a closed one.
+    pub rate: Option<f64>,
     /// `io_uring` or `epoll`: what this client ran on.
     pub driver: &'static str,
-}
-
-/// CPU time spent during the run, in seconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Cpu {
-    /// This client.
-    pub client_cpu_seconds: Option<f64>,
-    /// The process of `--pid`, or its threads of that name.
-    pub server_cpu_seconds: Option<f64>,
+    /// Different prompts; later requests take them again.
+    pub prompts: u64,
+    /// The objective, in milliseconds.
+    pub goal_ms: Option<GoalMs>,
 }
 
 /// The whole result. A field that does not apply is null.
+///
+/// Numbers and times are those of the counted requests: those that began behind the warm-up. Rates are those of the
+/// window: all that came between the start of the first counted request and the end (of the last answer, or of
+/// `--duration`), over its length.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What was asked.
@@ -122,155 +53,346 @@ pub struct Report {
     pub requests: u64,
     /// Requests without.
     pub errors: u64,
-    /// The same, by kind: `connect`, `write`, `read`, `http`, `status_NNN` by hundreds, `stream`.
+    /// The same, by kind: `connect`, `write`, `read`, `truncated` (the connection ended early), `http` (no HTTP),
+    /// `status_3xx` to `status_5xx`, `stream` (it told of an error, or is none), `incomplete` (no last event).
     pub errors_by_kind: BTreeMap<&'static str, u64>,
-    /// From the first request to the end of the last answer.
+    /// Failed requests of the warm-up.
+    pub warmup_errors: u64,
+    /// Clients that left in the middle of an answer, as told to.
+    pub left: u64,
+    /// Requests that were due or under way when the run was cut off.
+    pub unfinished: u64,
+    /// Connections that were opened, those of the warm-up too.
+    pub connections: u64,
+    /// Requests that found their connection closed by the server and went over a new one.
+    pub stale_connections: u64,
+    /// Length of the window.
     pub wall_seconds: f64,
     /// Whole answers per second.
     pub requests_per_second: f64,
+    /// Answers per second that kept the objective (without one: all).
+    pub goodput_per_second: f64,
+    /// Answers that kept the objective.
+    pub good: u64,
+    /// Share of the whole answers that kept the objective; slow clients are not judged.
+    pub good_share: Option<f64>,
     /// Events with text (or lines, for plain requests).
     pub events: u64,
     /// Per second, all connections together.
     pub events_per_second: f64,
-    /// Tokens of the answers, as the final events count them.
+    /// Tokens of the answers, as the server counts them; where it does not, by events.
     pub output_tokens: u64,
     /// Per second, all connections together.
     pub output_tokens_per_second: f64,
-    /// Tokens of the prompts, as the final events count them.
+    /// Tokens of the prompts, as the server counts them.
     pub prompt_tokens: u64,
-    /// From sending a request to its first event.
+    /// Per second, all connections together, when answers end.
+    pub input_tokens_per_second: f64,
+    /// Answers whose events are not as many as the tokens that the server counts.
+    pub answers_differing: u64,
+    /// Answers without the server's count.
+    pub answers_uncounted: u64,
+    /// Vectors of embeddings.
+    pub vectors: u64,
+    /// Per second.
+    pub vectors_per_second: f64,
+    /// Bytes read, heads and framing included.
+    pub bytes_in: u64,
+    /// Per second.
+    pub bytes_in_per_second: f64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Per second.
+    pub bytes_out_per_second: f64,
+    /// From the intended start to the first event (for bytes: to the first of the body).
     pub ttft_ms: Option<Percentiles>,
     /// Between two events of a request.
     pub itl_ms: Option<Percentiles>,
-    /// From sending a request to the end of its answer.
+    /// The longest of these in each request.
+    pub longest_gap_ms: Option<Percentiles>,
+    /// From the intended start to the end of the answer.
     pub e2e_ms: Option<Percentiles>,
-    /// CPU time.
-    #[serde(flatten)]
-    pub cpu: Cpu,
-    /// The server's CPU time over the requests, in microseconds.
+    /// Open loop: from the intended start to the actual one.
+    pub start_lag_ms: Option<Percentiles>,
+    /// How late this client's core woke.
+    pub client_lag_ms: Option<Percentiles>,
+    /// CPU time of this client.
+    pub client_cpu_seconds: Option<f64>,
+    /// The same over the wall time: 1 is one core.
+    pub client_cpu_share: Option<f64>,
+    /// CPU time of the process of `--pid` with its children, or of its threads of that name.
+    pub server_cpu_seconds: Option<f64>,
+    /// The same over the requests of the window, in microseconds.
     pub server_cpu_us_per_request: Option<f64>,
-    /// The server's CPU time over the events, in microseconds.
+    /// The same over the events of the window, in microseconds.
     pub server_cpu_us_per_event: Option<f64>,
+    /// Most resident memory that was seen; pages that processes share count in each.
+    pub server_memory_bytes: Option<u64>,
+    /// Most threads that were seen.
+    pub server_threads: Option<u64>,
+    /// What to know before these figures are believed.
+    pub warnings: Vec<String>,
 }
 
 impl Report {
     /// Closes the books.
-    pub fn new(setup: Setup, tally: &Tally, wall: Duration, cpu: Cpu) -> Self {
-        let seconds = wall.as_secs_f64().max(1e-9);
-        let per = |count: u64| cpu.server_cpu_seconds.filter(|_| count > 0).map(|spent| spent * 1e6 / count as f64);
-        Self {
+    pub fn new(setup: Setup, outcome: &Outcome) -> Self {
+        let (tally, window) = (&outcome.tally, outcome.tally.window());
+        let seconds = window.length.as_secs_f64();
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let server = outcome.server_cpu;
+        let each = |count: u64| server.filter(|_| count > 0).map(|spent| spent * 1e6 / count as f64);
+        let (counted, rate) = (tally.counted, window.counters);
+        let seen = |value: u64| (value > 0).then_some(value);
+        let mut report = Self {
             setup,
-            requests: tally.requests,
+            requests: counted.requests,
             errors: tally.errors.values().sum(),
             errors_by_kind: tally.errors.clone(),
+            warmup_errors: tally.warmup_errors,
+            left: tally.left,
+            unfinished: tally.unfinished,
+            connections: tally.connections,
+            stale_connections: tally.stale,
             wall_seconds: seconds,
-            requests_per_second: tally.requests as f64 / seconds,
-            events: tally.events,
-            events_per_second: tally.events as f64 / seconds,
-            output_tokens: tally.output_tokens,
-            output_tokens_per_second: tally.output_tokens as f64 / seconds,
-            prompt_tokens: tally.prompt_tokens,
+            requests_per_second: per_second(rate.requests),
+            goodput_per_second: per_second(rate.good),
+            good: counted.good,
+            good_share: (counted.judged > 0).then(|| counted.good as f64 / counted.judged as f64),
+            events: counted.events,
+            events_per_second: per_second(rate.events),
+            output_tokens: counted.output_tokens,
+            output_tokens_per_second: per_second(rate.output_tokens),
+            prompt_tokens: counted.prompt_tokens,
+            input_tokens_per_second: per_second(rate.prompt_tokens),
+            answers_differing: tally.differing,
+            answers_uncounted: tally.uncounted,
+            vectors: counted.vectors,
+            vectors_per_second: per_second(rate.vectors),
+            bytes_in: counted.bytes_in,
+            bytes_in_per_second: per_second(rate.bytes_in),
+            bytes_out: counted.bytes_out,
+            bytes_out_per_second: per_second(rate.bytes_out),
             ttft_ms: tally.ttft.percentiles(),
             itl_ms: tally.itl.percentiles(),
+            longest_gap_ms: tally.longest_gap.percentiles(),
             e2e_ms: tally.e2e.percentiles(),
-            cpu,
-            server_cpu_us_per_request: per(tally.requests),
-            server_cpu_us_per_event: per(tally.events),
+            start_lag_ms: tally.start_lag.percentiles(),
+            client_lag_ms: outcome.lag.percentiles(),
+            client_cpu_seconds: outcome.own_cpu,
+            client_cpu_share: outcome.own_cpu.filter(|_| seconds > 0.0).map(|spent| spent / seconds),
+            server_cpu_seconds: server,
+            server_cpu_us_per_request: each(rate.requests),
+            server_cpu_us_per_event: each(rate.events),
+            server_memory_bytes: seen(outcome.peak.memory),
+            server_threads: seen(outcome.peak.threads),
+            warnings: Vec::new(),
+        };
+        report.warn(outcome.peak.own_share, &outcome.lag);
+        report
+    }
+
+    fn warn(&mut self, own_peak: f64, lag: &Times) {
+        let mut warnings = Vec::new();
+        let share = self.client_cpu_share.unwrap_or(0.0);
+        if share > OWN_SHARE_MAX || own_peak > OWN_PEAK_SHARE_MAX {
+            let most = 100.0 * share.max(own_peak);
+            warnings.push(format!(
+                "this client used up to {most:.0} % of its core: it may be the bottleneck, not the server"
+            ));
         }
+        if let Some(late) = lag.percentiles().filter(|late| late.p99 > LAG_MS_MAX) {
+            warnings.push(format!(
+                "this client woke up to {:.1} ms late (p99): times below that say little; is the machine busy?",
+                late.p99
+            ));
+        }
+        if self.unfinished > 0 {
+            warnings.push(format!(
+                "{} requests were cut off: the times leave out the longest, and look better than they are",
+                self.unfinished
+            ));
+        }
+        if self.answers_differing > 0 {
+            warnings.push(format!(
+                "in {} answers the server's count of tokens is not the number of events: several tokens in one event, \
+                 or none",
+                self.answers_differing
+            ));
+        }
+        if self.answers_uncounted > 0 {
+            warnings.push(format!("{} answers told no count of tokens: events stand for them", self.answers_uncounted));
+        }
+        let asked = self.requests + self.errors;
+        if self.setup.prompts > 1 && asked > self.setup.prompts {
+            warnings.push(format!(
+                "{asked} requests took {} different prompts: a cache of prompts helps the server",
+                self.setup.prompts
+            ));
+        }
+        self.warnings = warnings;
     }
 
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut lines = vec![
-            format!(
-                "{} {} at {} connections ({})",
-                self.setup.api, self.setup.url, self.setup.concurrency, self.setup.driver
-            ),
-            format!(
-                "requests       {:>12}  {:>12.1} /s in {:.2} s",
-                self.requests, self.requests_per_second, self.wall_seconds
-            ),
-            format!("events         {:>12}  {:>12.1} /s", self.events, self.events_per_second),
-            format!("output tokens  {:>12}  {:>12.1} /s", self.output_tokens, self.output_tokens_per_second),
-            format!("prompt tokens  {:>12}", self.prompt_tokens),
-            format!("{:<14} {:>12}  {:>10}  {:>10}  {:>10}  {:>10}", "ms", "p50", "p90", "p95", "p99", "max"),
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_table(&mut text);
+        text
+    }
+
+    fn write_table(&self, out: &mut String) -> std::fmt::Result {
+        let Setup { api, url, driver, .. } = &self.setup;
+        match (self.setup.concurrency, self.setup.rate) {
+            (Some(clients), _) => writeln!(out, "{api} {url} with {clients} clients ({driver})")?,
+            (_, rate) => writeln!(out, "{api} {url} at {} requests/s ({driver})", rate.unwrap_or(0.0))?,
+        }
+        let mut row = |name: &str, count: u64, rate: f64, rest: &str| {
+            writeln!(out, "{name:<15} {count:>13} {rate:>14.1} /s{rest}")
+        };
+        row("requests", self.requests, self.requests_per_second, &format!(" in {:.2} s", self.wall_seconds))?;
+        if let Some(share) = self.good_share.filter(|_| self.setup.goal_ms.is_some()) {
+            row("within the goal", self.good, self.goodput_per_second, &format!(" ({:.1} %)", share * 100.0))?;
+        }
+        let optional = [
+            ("events", self.events, self.events_per_second),
+            ("output tokens", self.output_tokens, self.output_tokens_per_second),
+            ("prompt tokens", self.prompt_tokens, self.input_tokens_per_second),
+            ("vectors", self.vectors, self.vectors_per_second),
         ];
-        let times = [("first event", self.ttft_ms), ("between events", self.itl_ms), ("whole answer", self.e2e_ms)];
+        for (name, count, rate) in optional.into_iter().filter(|(_, count, _)| *count > 0) {
+            row(name, count, rate, "")?;
+        }
+        row("bytes in", self.bytes_in, self.bytes_in_per_second, "")?;
+        row("bytes out", self.bytes_out, self.bytes_out_per_second, "")?;
+        self.write_times(out)?;
+        self.write_usage(out)?;
+        for (kind, count) in &self.errors_by_kind {
+            writeln!(out, "error {kind:<14} {count}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "note: {warning}")?;
+        }
+        Ok(())
+    }
+
+    fn write_times(&self, out: &mut String) -> std::fmt::Result {
+        let times = [
+            ("first event", self.ttft_ms),
+            ("between events", self.itl_ms),
+            ("longest gap", self.longest_gap_ms),
+            ("whole answer", self.e2e_ms),
+            ("start lag", self.start_lag_ms),
+        ];
+        writeln!(out, "{:<15} {:>13} {:>10} {:>10} {:>10} {:>10}", "ms", "p50", "p90", "p95", "p99", "max")?;
         for (name, times) in times {
             if let Some(t) = times {
-                let rest = format!("{:>10.2}  {:>10.2}  {:>10.2}  {:>10.2}", t.p90, t.p95, t.p99, t.max);
-                lines.push(format!("{name:<14} {:>12.2}  {rest}", t.p50));
+                let rest = format!("{:>10.2} {:>10.2} {:>10.2} {:>10.2}", t.p90, t.p95, t.p99, t.max);
+                writeln!(out, "{name:<15} {:>13.2} {rest}", t.p50)?;
             }
         }
-        if let Some(seconds) = self.cpu.client_cpu_seconds {
-            lines.push(format!("client CPU     {seconds:>12.3} s"));
+        Ok(())
+    }
+
+    fn write_usage(&self, out: &mut String) -> std::fmt::Result {
+        if let Some(seconds) = self.client_cpu_seconds {
+            let share = 100.0 * self.client_cpu_share.unwrap_or(0.0);
+            writeln!(out, "client CPU      {seconds:>13.3} s {share:>12.0} % of a core")?;
         }
-        if let Some(seconds) = self.cpu.server_cpu_seconds {
+        if let Some(seconds) = self.server_cpu_seconds {
             let per_request = self.server_cpu_us_per_request.unwrap_or(0.0);
             let per_event = self.server_cpu_us_per_event.unwrap_or(0.0);
-            lines.push(format!(
-                "server CPU     {seconds:>12.3} s  {per_request:.2} us a request, {per_event:.3} us an event"
-            ));
+            let each = format!("{per_request:.2} us a request, {per_event:.3} us an event");
+            writeln!(out, "server CPU      {seconds:>13.3} s  {each}")?;
         }
-        for (kind, count) in &self.errors_by_kind {
-            lines.push(format!("error {kind:<14} {count}"));
+        if let (Some(memory), Some(threads)) = (self.server_memory_bytes, self.server_threads) {
+            let mib = memory as f64 / 1_048_576.0;
+            writeln!(out, "server memory   {mib:>13.1} MiB at most, {threads} threads")?;
         }
-        lines.push(String::new());
-        lines.join("\n")
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::goal::Goal;
+    use crate::process::Peak;
+    use crate::tally::Tally;
+    use std::time::{Duration, Instant};
 
-    fn report(tally: &Tally, server: Option<f64>) -> Report {
-        let setup = Setup {
+    fn setup() -> Setup {
+        Setup {
             url: "http://h:1".to_owned(),
             api: "generate".to_owned(),
             model: "m".to_owned(),
-            concurrency: 2,
+            r#loop: "closed",
+            concurrency: Some(2),
+            rate: None,
             driver: "epoll",
-        };
-        let cpu = Cpu { client_cpu_seconds: Some(0.5), server_cpu_seconds: server };
-        Report::new(setup, tally, Duration::from_secs(2), cpu)
+            prompts: 2,
+            goal_ms: None,
+        }
     }
 
-    #[test]
-    fn percentiles_are_in_milliseconds() {
-        let mut times = Times::new();
-        assert_eq!(times.percentiles(), None);
-        (1..=100).for_each(|ms| times.record(Duration::from_millis(ms)));
-        let got = times.percentiles().unwrap();
-        let near = |got: f64, want: f64| assert!((got - want).abs() <= want * 0.002, "{got} {want}");
-        near(got.p50, 50.0);
-        near(got.p90, 90.0);
-        near(got.p99, 99.0);
-        near(got.max, 100.0);
+    fn outcome(tally: Tally, server_cpu: Option<f64>) -> Outcome {
+        let peak = Peak { memory: 1 << 20, threads: 3, own_share: 0.2 };
+        Outcome { tally, own_cpu: Some(0.5), server_cpu, peak, lag: Times::default() }
     }
 
-    #[test]
-    fn rates_come_from_the_wall_clock_and_cpu_from_the_server() {
-        let mut tally = Tally::new();
-        (tally.requests, tally.events, tally.output_tokens) = (4, 100, 90);
-        tally.errors.insert("connect", 3);
+    /// Four answers with 100 events and 90 tokens in two seconds, and three errors.
+    fn tally() -> Tally {
+        let (mut tally, start) = (Tally::new(Goal::default()), Instant::now());
+        tally.open(start);
+        (0..100).for_each(|_| tally.event(true, true));
+        tally.finish(true, 25, Some(15), Some(8), 0);
+        (0..3).for_each(|_| tally.finish(true, 25, Some(25), Some(4), 0));
+        (0..3).for_each(|_| tally.fail("connect", true));
         tally.ttft.record(Duration::from_millis(5));
-        let json = serde_json::to_value(report(&tally, Some(0.001))).unwrap();
+        tally.close(start + Duration::from_secs(2));
+        tally
+    }
+
+    #[test]
+    fn rates_and_cpu() {
+        let json = serde_json::to_value(Report::new(setup(), &outcome(tally(), Some(0.001)))).unwrap();
         for (field, want) in [
+            ("requests", 4.0),
             ("requests_per_second", 2.0),
             ("events_per_second", 50.0),
+            ("output_tokens", 90.0),
             ("output_tokens_per_second", 45.0),
+            ("input_tokens_per_second", 10.0),
             ("errors", 3.0),
             ("server_cpu_us_per_request", 250.0),
             ("server_cpu_us_per_event", 10.0),
             ("client_cpu_seconds", 0.5),
+            ("client_cpu_share", 0.25),
+            ("server_threads", 3.0),
         ] {
             assert_eq!(json[field].as_f64(), Some(want), "{field}");
         }
-        assert_eq!(json["errors_by_kind"]["connect"], 3);
+        assert_eq!((&json["errors_by_kind"]["connect"], &json["loop"]), (&3.into(), &"closed".into()));
         assert!(json["itl_ms"].is_null() && json["ttft_ms"]["p50"].as_f64().unwrap() > 4.9);
-        let json = serde_json::to_value(report(&Tally::new(), None)).unwrap();
-        assert!(json["server_cpu_us_per_event"].is_null());
-        assert!(report(&tally, Some(0.001)).table().contains("error connect"));
+        let empty = Report::new(setup(), &outcome(Tally::default(), None));
+        assert!(empty.server_cpu_us_per_event.is_none() && empty.requests_per_second == 0.0);
+    }
+
+    #[test]
+    fn warnings_are_told() {
+        let mut found = outcome(tally(), None);
+        found.own_cpu = Some(1.9);
+        found.tally.differing = 1;
+        found.tally.unfinished = 2;
+        found.lag.record(Duration::from_millis(50));
+        let report = Report::new(setup(), &found);
+        for part in
+            ["95 % of its core", "50.0 ms late", "2 requests were cut off", "count of tokens", "7 requests took 2"]
+        {
+            assert!(report.warnings.iter().any(|warning| warning.contains(part)), "{part}: {:?}", report.warnings);
+        }
+        let table = report.table();
+        assert!(table.contains("error connect") && table.contains("note: this client used"), "{table}");
+        assert!(table.contains("first event"), "{table}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use llamero::model::Message;
+use llamero::model::{Message, Tool};
 use serde_json::Value;
 
 use super::runner::rows;
@@ -11,7 +11,7 @@ use super::runner::rows;
 /// All named lists.
 pub struct Sets {
     messages: HashMap<String, Vec<Message>>,
-    tools: HashMap<String, Vec<Value>>,
+    tools: HashMap<String, Vec<Tool>>,
 }
 
 impl Sets {
@@ -20,8 +20,8 @@ impl Sets {
         let mut sets = Self { messages: HashMap::new(), tools: HashMap::new() };
         for mut row in rows(folder, "sets.jsonl") {
             let name = row["set"].as_str().expect("a name").to_owned();
-            if let Value::Array(tools) = row["tools"].take() {
-                sets.tools.insert(name, tools);
+            if row["tools"].is_array() {
+                sets.tools.insert(name, serde_json::from_value(row["tools"].take()).expect("tools"));
             } else {
                 sets.messages.insert(name, serde_json::from_value(row["messages"].take()).expect("messages"));
             }
@@ -38,10 +38,11 @@ impl Sets {
     }
 
     /// The tools of a row, if it has any: a name, or the list itself.
-    pub fn tools(&self, row: &Value) -> Option<Vec<Value>> {
+    pub fn tools(&self, row: &Value) -> Option<Vec<Tool>> {
         match &row["tools"] {
+            Value::Null => None,
             Value::String(name) => Some(self.tools[name].clone()),
-            list => list.as_array().cloned(),
+            list => Some(serde_json::from_value(list.clone()).expect("tools")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages and tools as the values that templates see. What Ollama's types do not name is dropped, as its decoder does.
+//! Messages and tools as the values that templates see.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use super::types::{
 };
 use super::value::{List, Map, Properties, Record, Value};
 use crate::model::Message;
+use crate::model::tool::{Tool, ToolCall, ToolProperties, ToolProperty};
 
 fn record(kind: &'static RecordType, fields: Vec<Value>) -> Value {
     Value::Record(Rc::new(Record { kind, fields }))
@@ -23,18 +24,18 @@ fn list(kind: ListType, items: Option<Vec<Value>>) -> Value {
     Value::List(List::new(kind, items))
 }
 
-fn text_of(json: &Json) -> Text {
-    Arc::from(json.as_str().unwrap_or_default().as_bytes())
+/// Free JSON; nil where there is none.
+fn any(json: Option<&Json>) -> Value {
+    json.map_or(Value::Nil, from_json)
 }
 
-/// A field that is a text; anything else counts as none.
-fn text(json: &Json, name: &str) -> Value {
-    Value::Text(text_of(json.get(name).unwrap_or(&Json::Null)))
+fn texts(kind: ListType, texts: &[String]) -> Value {
+    list(kind, some(texts.iter().map(|text| Value::text(text)).collect()))
 }
 
-/// A field of any type.
-fn any(json: &Json, name: &str) -> Value {
-    json.get(name).map_or(Value::Nil, from_json)
+/// Ollama appends to nil slices, so that none at all stay nil.
+fn some(items: Vec<Value>) -> Option<Vec<Value>> {
+    (!items.is_empty()).then_some(items)
 }
 
 /// A value out of JSON: all numbers are floats.
@@ -45,18 +46,13 @@ pub(super) fn from_json(json: &Json) -> Value {
         Json::Number(number) => Value::Float(number.as_f64().unwrap_or_default()),
         Json::String(text) => Value::text(text),
         Json::Array(items) => list(ListType::Any, Some(items.iter().map(from_json).collect())),
-        Json::Object(_) => Value::Map(Map::new(MapType::Any, entries(json, from_json))),
+        Json::Object(object) => Value::Map(Map::new(MapType::Any, Some(entries(object)))),
     }
 }
 
-/// The entries of an object; `None` of anything else.
-fn entries(json: &Json, value: impl Fn(&Json) -> Value) -> Option<BTreeMap<Text, Value>> {
-    Some(json.as_object()?.iter().map(|(key, entry)| (Arc::from(key.as_bytes()), value(entry))).collect())
-}
-
-/// The elements of an array; `None` of anything else.
-fn items(json: Option<&Json>, value: impl Fn(&Json) -> Value) -> Option<Vec<Value>> {
-    Some(json?.as_array()?.iter().map(value).collect())
+/// The entries of an object.
+fn entries(object: &serde_json::Map<String, Json>) -> BTreeMap<Text, Value> {
+    object.iter().map(|(key, entry)| (Arc::from(key.as_bytes()), from_json(entry))).collect()
 }
 
 /// `.Messages`; none at all are nil.
@@ -66,13 +62,9 @@ pub(super) fn messages(messages: &[Cow<'_, Message>]) -> Value {
 }
 
 fn message(message: &Message) -> Value {
-    let images = message.images.as_ref().map(|images| {
-        let image = |base64: &String| Value::Image(Rc::new(Image::from_base64(base64)));
-        images.iter().map(image).collect()
-    });
-    // Ollama appends calls to a nil slice, so that none at all stay nil.
-    let calls = message.tool_calls.as_ref().filter(|calls| !calls.is_empty());
-    let calls = calls.map(|calls| calls.iter().map(call).collect());
+    let image = |base64: &String| Value::Image(Rc::new(Image::from_base64(base64)));
+    let images = some(message.images.iter().map(image).collect());
+    let calls = some(message.tool_calls.iter().map(call).collect());
     Value::Pointer(Rc::new(Record {
         kind: &MESSAGE,
         fields: vec![
@@ -87,67 +79,59 @@ fn message(message: &Message) -> Value {
     }))
 }
 
-fn call(json: &Json) -> Value {
-    let function = json.get("function").unwrap_or(&Json::Null);
-    let index = function.get("index").and_then(Json::as_i64).unwrap_or_default();
-    let arguments = function.get("arguments").map(|json| entries(json, from_json).unwrap_or_default());
-    let arguments = Value::Map(Map::new(MapType::Arguments, arguments));
-    let function = record(&CALL_FUNCTION, vec![Value::Int(index), text(function, "name"), arguments]);
-    record(&CALL, vec![text(json, "id"), function])
+fn call(call: &ToolCall) -> Value {
+    let function = &call.function;
+    let arguments = Value::Map(Map::new(MapType::Arguments, Some(entries(&function.arguments))));
+    let function = record(&CALL_FUNCTION, vec![Value::Int(function.index), Value::text(&function.name), arguments]);
+    record(&CALL, vec![Value::text(&call.id), function])
 }
 
 /// `.Tools`; `None`: the request named none.
-pub(super) fn tools(tools: Option<&[Json]>) -> Value {
+pub(super) fn tools(tools: Option<&[Tool]>) -> Value {
     list(ListType::Tools, tools.map(|tools| tools.iter().map(tool).collect()))
 }
 
-fn tool(json: &Json) -> Value {
-    let function = json.get("function").unwrap_or(&Json::Null);
-    let parameters = function.get("parameters").unwrap_or(&Json::Null);
-    let properties = parameters.get("properties").and_then(|properties| entries(properties, property));
+fn tool(tool: &Tool) -> Value {
+    let function = &tool.function;
+    let parameters = &function.parameters;
+    let properties = parameters.properties.as_ref().map(|properties| properties_of(properties).into_iter().collect());
     let parameters = record(
         &PARAMETERS,
         vec![
-            text(parameters, "type"),
-            any(parameters, "$defs"),
-            any(parameters, "items"),
-            texts(parameters, "required"),
+            Value::text(&parameters.kind),
+            any(parameters.defs.as_ref()),
+            any(parameters.items.as_ref()),
+            texts(ListType::Texts, &parameters.required),
             Value::Map(Map::new(MapType::Properties, properties)),
         ],
     );
-    let function = record(&TOOL_FUNCTION, vec![text(function, "name"), text(function, "description"), parameters]);
-    record(&TOOL, vec![text(json, "type"), any(json, "items"), function])
+    let function =
+        record(&TOOL_FUNCTION, vec![Value::text(&function.name), Value::text(&function.description), parameters]);
+    record(&TOOL, vec![Value::text(&tool.kind), any(tool.items.as_ref()), function])
 }
 
-fn texts(json: &Json, name: &str) -> Value {
-    list(ListType::Texts, items(json.get(name), |item| Value::Text(text_of(item))))
+/// Properties in the order in which they came.
+fn properties_of(properties: &ToolProperties) -> Vec<(Text, Value)> {
+    properties.0.iter().map(|(key, entry)| (Arc::from(key.as_bytes()), property(entry))).collect()
 }
 
-fn property(json: &Json) -> Value {
-    let types = match json.get("type") {
-        None => None,
-        Some(Json::Array(types)) => Some(types.iter().map(|name| Value::Text(text_of(name))).collect()),
-        Some(name) => Some(vec![Value::Text(text_of(name))]),
-    };
-    let properties = json.get("properties").and_then(Json::as_object).map(|properties| {
-        let entries = properties.iter().map(|(key, entry)| (Arc::from(key.as_bytes()), property(entry)));
-        Rc::new(Properties(entries.collect()))
-    });
+fn property(property: &ToolProperty) -> Value {
+    let properties = property.properties.as_ref().map(|properties| Rc::new(Properties(properties_of(properties))));
     record(
         &PROPERTY,
         vec![
-            list(ListType::AnyOf, items(json.get("anyOf"), property)),
-            list(ListType::PropertyType, types),
-            any(json, "items"),
-            text(json, "description"),
-            list(ListType::Any, items(json.get("enum"), from_json)),
+            list(ListType::AnyOf, some(property.any_of.iter().map(self::property).collect())),
+            texts(ListType::PropertyType, &property.types),
+            any(property.items.as_ref()),
+            Value::text(&property.description),
+            list(ListType::Any, some(property.values.iter().map(from_json).collect())),
             Value::Properties(properties),
-            texts(json, "required"),
+            texts(ListType::Texts, &property.required),
         ],
     )
 }
 
 /// What a map gives for a key that it lacks.
 pub(super) fn zero_of(kind: MapType) -> Value {
-    if kind.holds_properties() { property(&Json::Null) } else { Value::Nil }
+    if kind.holds_properties() { property(&ToolProperty::default()) } else { Value::Nil }
 }

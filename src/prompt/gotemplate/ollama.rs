@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-
 use super::convert;
 use super::error::{Fail, ParseError, RenderError, place};
 use super::exec::{Machine, Powers};
@@ -16,6 +14,7 @@ use super::tree::{Command, Name, Node, Operand, Pipe, Spot, Term, cut_after_resp
 use super::types::MapType;
 use super::value::{Map, Value};
 use crate::model::Message;
+use crate::model::tool::Tool;
 
 /// What `currentDate` and `yesterdayDate` say, as 2006-01-02 in the machine's time zone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub struct Values<'a> {
     /// The conversation, roles in lower case.
     pub messages: &'a [Message],
     /// The tools as the request has them; `None` where it names none at all (an empty list prints differently).
-    pub tools: Option<&'a [Json]>,
+    pub tools: Option<&'a [Tool]>,
     /// The text before the gap, when there is one to fill in; else empty.
     pub prompt: &'a str,
     /// The text behind the gap; else empty.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -35,8 +35,43 @@ pub struct ToolCallFunction {
     #[serde(default, deserialize_with = "json::or_default")]
     pub name: String,
     /// Its arguments by name, in the order in which they came.
-    #[serde(default, deserialize_with = "json::or_default", serialize_with = "sorted_inside")]
-    pub arguments: Map<String, Value>,
+    #[serde(default, deserialize_with = "json::or_default")]
+    pub arguments: Arguments,
+}
+
+/// The arguments of a call. Where a client named none at all they are none, which only a template can tell from an
+/// empty object: it prints `null`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Arguments(Option<Map<String, Value>>);
+
+impl Arguments {
+    /// The object, if the call has one.
+    pub fn named(&self) -> Option<&Map<String, Value>> {
+        self.0.as_ref()
+    }
+
+    /// Name and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter().flatten()
+    }
+}
+
+impl From<Map<String, Value>> for Arguments {
+    fn from(arguments: Map<String, Value>) -> Self {
+        Self(Some(arguments))
+    }
+}
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        Map::deserialize(decoder).map(Self::from)
+    }
+}
+
+impl Serialize for Arguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(name, value)| (name, json::sorted(value.clone()))))
+    }
 }
 
 /// A tool that the client offers.
@@ -211,14 +246,6 @@ fn sorted<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, 
 
 fn each_sorted<S: Serializer>(values: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().cloned().map(json::sorted))
-}
-
-fn sorted_inside<S: Serializer>(arguments: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(arguments.len()))?;
-    for (name, value) in arguments {
-        map.serialize_entry(name, &json::sorted(value.clone()))?;
-    }
-    map.end()
 }
 
 #[cfg(test)]

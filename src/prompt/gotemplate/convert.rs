@@ -81,7 +81,8 @@ fn message(message: &Message) -> Value {
 
 fn call(call: &ToolCall) -> Value {
     let function = &call.function;
-    let arguments = Value::Map(Map::new(MapType::Arguments, Some(entries(&function.arguments))));
+    let arguments = function.arguments.named().map(entries);
+    let arguments = Value::Map(Map::new(MapType::Arguments, arguments));
     let function = record(&CALL_FUNCTION, vec![Value::Int(function.index), Value::text(&function.name), arguments]);
     record(&CALL, vec![Value::text(&call.id), function])
 }

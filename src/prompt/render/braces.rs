@@ -1,7 +1,7 @@
 //! What Gemma's families write between braces: `declaration:NAME{…}` of a tool and `call:NAME{…}`, keys bare and
 //! sorted, text between quotes that are tokens of their own.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::go;
 use super::out::Out;
@@ -21,7 +21,7 @@ impl Braces {
     /// `call:NAME{KEY:VALUE,…}`.
     pub(super) fn put_call(self, out: &mut Out, call: &ToolCall) {
         out.puts(["call:", &call.function.name]);
-        self.put_map(out, &call.function.arguments);
+        self.put_entries(out, call.function.arguments.iter());
     }
 
     /// A text between its quotes.
@@ -90,12 +90,12 @@ impl Braces {
                 }
                 out.put("]");
             }
-            Value::Object(map) => self.put_map(out, map),
+            Value::Object(map) => self.put_entries(out, map.iter()),
         }
     }
 
-    fn put_map(self, out: &mut Out, map: &Map<String, Value>) {
-        let mut entries: Vec<_> = map.iter().collect();
+    fn put_entries<'a>(self, out: &mut Out, entries: impl Iterator<Item = (&'a String, &'a Value)>) {
+        let mut entries: Vec<_> = entries.collect();
         entries.sort_unstable_by_key(|(key, _)| *key);
         let mut first = true;
         out.put("{");

@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS_FOLLOW: &str = "# Tools\n\nYou have access to the fol
 /// `<tool_call><function=NAME><parameter=KEY>VALUE</parameter>…`, a tag a line; `argument` writes a value.
 pub(super) fn function_tags(out: &mut Out, call: &ToolCall, argument: fn(&mut Out, &Value)) {
     out.puts(["<tool_call>\n<function=", &call.function.name, ">"]);
-    for (name, value) in &call.function.arguments {
+    for (name, value) in call.function.arguments.iter() {
         out.puts(["\n<parameter=", name, ">\n"]);
         argument(out, value);
         out.put("\n</parameter>");
@@ -61,7 +61,7 @@ pub(super) fn argument_text(out: &mut Out, value: &Value) {
 /// each element. Strings stand as they are, other values as JSON.
 pub(super) fn key_value_tags(out: &mut Out, call: &ToolCall, style: Json, line: &str) {
     out.puts(["<tool_call>", &call.function.name, line]);
-    for (name, value) in &call.function.arguments {
+    for (name, value) in call.function.arguments.iter() {
         out.puts(["<arg_key>", name, "</arg_key>", line, "<arg_value>"]);
         match value {
             Value::String(text) => out.put(text),

@@ -105,7 +105,7 @@ fn put_answer(out: &mut Out, message: &Message, content: &str, goes_on: bool) {
 
 fn put_call(out: &mut Out, call: &ToolCall) {
     out.puts(["<atem:function_calls>\n<atem:invoke name=\"", &call.function.name, "\">\n"]);
-    for (name, value) in &call.function.arguments {
+    for (name, value) in call.function.arguments.iter() {
         out.puts(["<atem:parameter name=\"", name, "\">"]);
         match value {
             Value::Null => out.put("null"),

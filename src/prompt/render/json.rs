@@ -2,11 +2,12 @@
 //! differ in blanks and in whether `<`, `>` and `&` are escaped.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::out::Out;
 use crate::model::json;
 use crate::model::quote::quote;
+use crate::model::tool::Arguments;
 
 /// How a family writes JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +38,10 @@ impl Json {
     }
 
     /// Writes the arguments of a call: names as they came, their values sorted inside.
-    pub(super) fn put_arguments(self, out: &mut Out, arguments: &Map<String, Value>) {
+    pub(super) fn put_arguments(self, out: &mut Out, arguments: &Arguments) {
         let mut first = true;
         out.put("{");
-        for (name, value) in arguments {
+        for (name, value) in arguments.iter() {
             out.separate(&mut first, self.comma());
             self.put_text(out, name);
             out.put(self.colon());
@@ -207,7 +208,7 @@ mod tests {
     fn arguments_are_sorted_only_inside() {
         let arguments = serde_json::json!({"z": {"b": 1, "a": 2}, "a": "&"});
         let mut out = Out::new();
-        Json::Spaced.put_arguments(&mut out, arguments.as_object().expect("an object"));
+        Json::Spaced.put_arguments(&mut out, &serde_json::from_value(arguments).expect("an object"));
         Json::Compact.put(&mut out, &arguments);
         let want = r#"{"z": {"a": 2, "b": 1}, "a": "\u0026"}{"z":{"b":1,"a":2},"a":"\u0026"}"#;
         assert_eq!(out.finish().as_deref(), Ok(want));

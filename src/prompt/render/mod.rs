@@ -126,8 +126,8 @@ pub enum RenderError {
 /// Whether everything that renderers walk down is shallow enough for them.
 fn is_shallow(conversation: &Conversation<'_>) -> bool {
     let calls = conversation.messages.iter().flat_map(|message| &message.tool_calls);
-    let mut arguments = calls.flat_map(|call| call.function.arguments.values());
-    arguments.all(|value| fits(value, JSON_DEPTH_MAX))
+    let mut arguments = calls.flat_map(|call| call.function.arguments.iter());
+    arguments.all(|(_, value)| fits(value, JSON_DEPTH_MAX))
         && conversation.tools.iter().all(|tool| {
             let ToolParameters { defs, items, properties, .. } = &tool.function.parameters;
             free_fits(tool.items.as_ref(), JSON_DEPTH_MAX)

@@ -70,7 +70,8 @@ fn what_is_nested_too_deep_is_refused_by_all() {
     let call = |levels| {
         let mut message = Message { role: "assistant".into(), ..Message::default() };
         message.tool_calls.resize_with(1, Default::default);
-        message.tool_calls[0].function.arguments.insert("a".into(), nested(levels));
+        message.tool_calls[0].function.arguments =
+            serde_json::Map::from_iter([("a".to_owned(), nested(levels))]).into();
         vec![message]
     };
     let tool = |levels| {

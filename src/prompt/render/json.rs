@@ -208,7 +208,7 @@ mod tests {
     fn arguments_are_sorted_only_inside() {
         let arguments = serde_json::json!({"z": {"b": 1, "a": 2}, "a": "&"});
         let mut out = Out::new();
-        Json::Spaced.put_arguments(&mut out, &serde_json::from_value(arguments).expect("an object"));
+        Json::Spaced.put_arguments(&mut out, &serde_json::from_value(arguments.clone()).expect("an object"));
         Json::Compact.put(&mut out, &arguments);
         let want = r#"{"z": {"a": 2, "b": 1}, "a": "\u0026"}{"z":{"b":1,"a":2},"a":"\u0026"}"#;
         assert_eq!(out.finish().as_deref(), Ok(want));

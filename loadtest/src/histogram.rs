@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn recent_times_are_told_once() {
         let mut times = Times::default();
-        [2, 4, 9].into_iter().for_each(|ms| times.record(Duration::from_millis(ms)));
+        for ms in [2, 4, 9] {
+            times.record(Duration::from_millis(ms));
+        }
         let mut recent = times.take_recent();
         assert_eq!((recent.mean_ms(), recent.max_ms()), (Some(5.0), Some(9.0)));
         assert_eq!(times.take_recent(), Recent::default());

@@ -47,7 +47,9 @@ use crate::found::Task;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    process::open_many_files();
+    let result = match command {
         Command::Fake(args) => fake::serve(&args),
         Command::Scenario(args) => scenario(&args),
         command => Task::of(command).map_or(Ok(()), |task| measure(&task)),

@@ -112,7 +112,9 @@ impl Timeline {
         self.piece *= 2;
         let pairs = self.pieces.chunks(2).map(|pair| {
             let mut sum = Piece::default();
-            pair.iter().for_each(|piece| sum.add(piece));
+            for piece in pair {
+                sum.add(piece);
+            }
             sum
         });
         self.pieces = pairs.collect();

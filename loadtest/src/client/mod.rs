@@ -5,6 +5,8 @@ mod ask;
 mod connection;
 mod look;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -36,6 +36,9 @@ pub struct FakeArgs {
     /// How times lie around their means
     #[arg(long, value_enum, default_value_t = Spread::Constant)]
     pub spread: Spread,
+    /// Answers that are made at a time; further requests wait for their turn
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub slots: Option<u32>,
     /// Most tokens of an answer, whatever is asked
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens: Option<u32>,

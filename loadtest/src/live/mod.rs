@@ -13,8 +13,8 @@ use crate::tally::Counters;
 
 /// Pictures that rates are taken over: with two a second, the last two seconds.
 const PICTURES: usize = 5;
-/// Time between two plain lines.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+/// When the first plain line comes, and the time between two.
+const LINES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
 /// Width of a terminal that does not tell.
 const WIDTH: usize = 80;
 
@@ -116,7 +116,7 @@ fn pictures(title: &str, moments: &Receiver<Now>) {
     for now in moments {
         let width = rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| usize::from(size.ws_col).max(20));
         let picture = draw::picture(title, &now, seen.front(), width);
-        let text = format!("{}{}", draw::up(drawn), picture.iter().map(|line| format!("{line}\n")).collect::<String>());
+        let text = format!("{}{}\n", draw::up(drawn), picture.join("\n"));
         let _ = out.write_all(text.as_bytes());
         drawn = picture.len();
         seen.push_back(now);
@@ -130,8 +130,8 @@ fn pictures(title: &str, moments: &Receiver<Now>) {
 fn lines(title: &str, moments: &Receiver<Now>) {
     let mut before: Option<Now> = None;
     for now in moments {
-        let since = before.as_ref().map_or(Duration::ZERO, |before| before.elapsed);
-        if now.elapsed.saturating_sub(since) >= LINE_EVERY {
+        let due = before.as_ref().map_or(LINES.0, |before| before.elapsed + LINES.1);
+        if now.elapsed >= due {
             let _ = writeln!(io::stderr(), "{}", draw::line(title, &now, before.as_ref()));
             before = Some(now);
         }

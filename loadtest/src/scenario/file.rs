@@ -89,7 +89,7 @@ fn step(defaults: &Table, mut own: Table, over: &Table, number: usize) -> Result
     if !COMMANDS.contains(&command.as_str()) {
         return Err(format!("command {command:?} is none of {}", COMMANDS.join(", ")));
     }
-    let flags = laid_over(defaults, own, over, &command)?;
+    let flags = laid_over(defaults, &own, over, &command)?;
     if let Some(flag) = NOT_IN_STEPS.iter().find(|flag| flags.contains_key(**flag)) {
         return Err(format!("{flag} belongs to the whole scenario: give it as --{flag}"));
     }
@@ -110,7 +110,7 @@ fn step(defaults: &Table, mut own: Table, over: &Table, number: usize) -> Result
 
 /// Flags of the defaults, of the step and of the command line, each over the one before. Of the first and the last
 /// only those that the command has.
-fn laid_over(defaults: &Table, own: Table, over: &Table, command: &str) -> Result<Table, String> {
+fn laid_over(defaults: &Table, own: &Table, over: &Table, command: &str) -> Result<Table, String> {
     let mut flags = Table::new();
     let mut lay = |table: &Table, only_known: bool| {
         for (key, value) in table {
@@ -132,7 +132,7 @@ fn laid_over(defaults: &Table, own: Table, over: &Table, command: &str) -> Resul
         Ok(())
     };
     lay(defaults, true)?;
-    lay(&own, false)?;
+    lay(own, false)?;
     lay(over, true)?;
     Ok(flags)
 }
@@ -254,6 +254,19 @@ mod tests {
         let Task::Compare(compare) = &plan.steps[2].task else { unreachable!() };
         assert_eq!((compare.vs.as_str(), compare.run.requests), ("http://other:3", None));
         assert_eq!(compare.run.duration.map(|time| time.as_secs()), Some(9));
+    }
+
+    #[test]
+    fn the_scenarios_that_ship_can_be_read() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/loadtest");
+        let mut read_well = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let plan = read(&std::fs::read_to_string(&path).unwrap(), &Table::new());
+            assert!(plan.as_ref().is_ok_and(|plan| plan.steps.len() >= 3), "{path:?}: {:?}", plan.err());
+            read_well += 1;
+        }
+        assert!(read_well >= 4);
     }
 
     #[test]

@@ -26,7 +26,7 @@ const GOAL_OF_ANSWERS: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Serialize)]
 pub struct Level {
     /// Clients, or requests a second.
-    pub level: f64,
+    pub load: f64,
     /// Enough requests kept the objective.
     pub kept: bool,
     /// The share that did. Failed and unfinished requests did not.
@@ -73,10 +73,10 @@ pub fn sweep(args: &SweepArgs, title: &str) -> Result<Sweep, LoadError> {
     let mut search = search(args)?;
     run::wake(&run)?;
     let mut levels: Vec<Level> = Vec::new();
-    while let Some(level) = search.next() {
+    while let Some(load) = search.next() {
         match by {
-            By::Concurrency => run.concurrency = level as u32,
-            By::Rate => run.rate = Some(level),
+            By::Concurrency => run.concurrency = load as u32,
+            By::Rate => run.rate = Some(load),
         }
         // Each load has prompts of its own: a cache must not make the later ones look better.
         run.seed = args.run.seed.wrapping_add(levels.len() as u64);
@@ -85,10 +85,10 @@ pub fn sweep(args: &SweepArgs, title: &str) -> Result<Sweep, LoadError> {
         report.timeline.clear();
         let share = share(&report);
         let kept = share >= args.goal_share;
-        search.tell(level, kept);
-        levels.push(Level { level, kept, share, report });
+        search.tell(load, kept);
+        levels.push(Level { load, kept, share, report });
     }
-    levels.sort_by(|a, b| a.level.total_cmp(&b.level));
+    levels.sort_by(|a, b| a.load.total_cmp(&b.load));
     Ok(Sweep::new(args, by, search.best(), levels))
 }
 
@@ -128,7 +128,7 @@ fn share(report: &Report) -> f64 {
 impl Sweep {
     fn new(args: &SweepArgs, by: By, best: Option<f64>, levels: Vec<Level>) -> Self {
         let setup = levels.first().map(|level| level.report.setup.clone());
-        let at_best = levels.iter().find(|level| Some(level.level) == best).map(|level| &level.report);
+        let at_best = levels.iter().find(|level| Some(level.load) == best).map(|level| &level.report);
         Self {
             began: setup.as_ref().map(|setup| setup.began.clone()).unwrap_or_default(),
             url: args.run.url.clone(),
@@ -168,6 +168,7 @@ impl Sweep {
     /// The outcome in a sentence.
     pub fn verdict(&self) -> String {
         match self.best {
+            Some(1.0) if self.by == "concurrency" => "the objective is kept for 1 client only".to_owned(),
             Some(best) => format!("the objective is kept up to {best} {}", self.unit()),
             None => "no load that was tried keeps the objective".to_owned(),
         }
@@ -195,12 +196,12 @@ impl Sweep {
             "answer p99",
             "errors"
         )?;
-        for Level { level, kept, share, report } in &self.levels {
+        for Level { load, kept, share, report } in &self.levels {
             let ms = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2}"));
             let (first, answer) = (report.ttft_ms, report.e2e_ms);
             writeln!(
                 out,
-                "{level:>10} {:>7.1} % {:>11.2} {:>11.1} {:>11} {:>11} {:>11} {:>7}{}",
+                "{load:>10} {:>7.1} % {:>11.2} {:>11.1} {:>11} {:>11} {:>11} {:>7}{}",
                 share * 100.0,
                 report.requests_per_second,
                 report.output_tokens_per_second,
@@ -232,7 +233,7 @@ mod tests {
         for (good, judged, errors, unfinished, want) in
             [(9, 10, 0, 0, 0.9), (9, 9, 9, 0, 0.5), (5, 5, 3, 2, 0.5), (0, 5, 0, 0, 0.0), (0, 0, 0, 0, 0.0)]
         {
-            let got = share(&Report { good, judged, errors, unfinished, ..Report::empty() });
+            let got = share(&Report { errors, unfinished, judged, good, ..Report::empty() });
             assert!((got - want).abs() < 1e-9, "{got} {want}");
         }
     }
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_table_tells_the_limit() {
-        let level = |level: f64, kept| Level { level, kept, share: 0.5, report: Report::empty() };
+        let level = |load: f64, kept| Level { load, kept, share: 0.5, report: Report::empty() };
         let found =
             Sweep::new(&args("--goal-ttft 1s"), By::Concurrency, Some(4.0), vec![level(4.0, true), level(8.0, false)]);
         let table = found.table();

@@ -17,7 +17,7 @@ pub fn write(out: &mut String, found: &Comparison) -> String {
     let sides = [("A", &found.a, 0), ("B", &found.b, 1)];
     for (letter, side, colour) in sides {
         let line = format!("{letter}: {}, {} on {} {}", side.name, side.api, side.url, side.model);
-        let _ = writeln!(out, "<p><span class=\"key c{colour}\">{}</span></p>", escaped(line.trim_end()));
+        let _ = writeln!(out, "<p class=\"key side c{colour}\">{}</p>", escaped(line.trim_end()));
     }
     let line = format!("{}, {} rounds on each, {}", found.load(), found.rounds, found.began);
     let _ = writeln!(out, "<p class=\"faint\">{}</p>", escaped(&line));

@@ -8,7 +8,7 @@ use super::escaped;
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 18.0;
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 42.0;
 /// Ticks that have room on an axis, about.
@@ -272,13 +272,13 @@ mod tests {
             points.split_whitespace().map(pair).collect()
         };
         let found = places(&drawn(Scale::Linear, &[(0.0, 0.0), (5.0, 50.0), (10.0, 100.0)], None));
-        assert_eq!(found, [(58.0, 198.0), (300.0, 105.0), (542.0, 12.0)]);
+        assert_eq!(found, [(58.0, 198.0), (296.0, 105.0), (534.0, 12.0)]);
         let found = places(&drawn(Scale::Log, &[(1.0, 1.0), (4.0, 1.0), (16.0, 1.0)], None));
-        assert_eq!(found.iter().map(|place| place.0).collect::<Vec<_>>(), [58.0, 300.0, 542.0]);
+        assert_eq!(found.iter().map(|place| place.0).collect::<Vec<_>>(), [58.0, 296.0, 534.0]);
         let found = places(&drawn(Scale::Nines, &[(0.0, 1.0), (0.9, 2.0), (0.99, 3.0)], None));
-        assert_eq!(found.iter().map(|place| place.0).collect::<Vec<_>>(), [58.0, 300.0, 542.0]);
+        assert_eq!(found.iter().map(|place| place.0).collect::<Vec<_>>(), [58.0, 296.0, 534.0]);
         let found = places(&drawn(Scale::Log, &[(4.0, 0.0)], None));
-        assert_eq!(found, [(300.0, 198.0)], "a single point, and nothing above 0");
+        assert_eq!(found, [(296.0, 198.0)], "a single point, and nothing above 0");
     }
 
     #[test]

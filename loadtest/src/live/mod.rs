@@ -114,7 +114,8 @@ fn pictures(title: &str, moments: &Receiver<Now>) {
     let mut seen: VecDeque<Now> = VecDeque::new();
     let mut drawn = 0;
     for now in moments {
-        let width = rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| usize::from(size.ws_col).max(20));
+        let told = rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
+        let width = if told == 0 { WIDTH } else { told };
         let picture = draw::picture(title, &now, seen.front(), width);
         let text = format!("{}{}\n", draw::up(drawn), picture.join("\n"));
         let _ = out.write_all(text.as_bytes());

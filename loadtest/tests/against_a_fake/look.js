@@ -9,6 +9,7 @@ window.addEventListener("load", () => {
     const box = svg.getBoundingClientRect();
     const middle = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
     svg.dispatchEvent(new PointerEvent("pointermove", middle));
+    const moved = svg.getBoundingClientRect().top - box.top;
     const lines = [...svg.querySelectorAll("polyline")];
     return {
       title: svg.getAttribute("aria-label"),
@@ -19,6 +20,7 @@ window.addEventListener("load", () => {
       strayLines: lines.filter((line) => !inside(line.getBoundingClientRect(), box)).length,
       strayTexts: [...svg.querySelectorAll("text")].filter((text) => !inside(text.getBoundingClientRect(), box)).length,
       unpainted: lines.filter((line) => getComputedStyle(line).stroke === "none").length,
+      moved,
       told: svg.closest("figure").querySelector("output").textContent,
     };
   });

@@ -73,7 +73,7 @@ fn assert_is_whole(found: &Value, page: &str) {
     assert!(number(found, "overflow") < 1.0, "wider than its window of {}: {found}", found["width"]);
     for plot in found["plots"].as_array().unwrap() {
         assert!(number(plot, "width") > 250.0 && number(plot, "height") > 100.0, "{plot}");
-        for field in ["strayLines", "strayTexts", "unpainted"] {
+        for field in ["strayLines", "strayTexts", "unpainted", "moved"] {
             assert_eq!(plot[field], 0, "{plot}");
         }
         assert!(number(plot, "lines") > 0.0 && plot["told"].as_str().unwrap().starts_with("at "), "{plot}");

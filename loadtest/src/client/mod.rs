@@ -42,6 +42,9 @@ const STALL: Duration = Duration::from_secs(120);
 const STALL_CHECK: Duration = Duration::from_secs(1);
 /// How often this core looks how late it is, besides at its other timers.
 const LAG_CHECK: Duration = Duration::from_millis(10);
+/// Connections of a closed loop that are opened at once. Many servers let a hundred or so wait to be accepted; the
+/// kernel drops what comes on top, and tries again a second later.
+const OPENING_AT_ONCE: usize = 64;
 /// How often it is looked whether all tasks have let go at the end, and how many times.
 const LET_GO: (Duration, u32) = (Duration::from_millis(2), 50);
 
@@ -180,14 +183,17 @@ pub async fn run(job: Job, tally: Tally, view: Option<View>) -> Result<Outcome, 
     outcome
 }
 
-/// Opens connections side by side, then lets the clients begin.
+/// Opens connections, some side by side, then lets the clients begin.
 async fn start_clients(load: &Rc<Load>, clients: u32, within: Duration) {
     let open = |_| monoio::spawn(connection::open(load.job.address));
-    let tasks: Vec<_> = (0..clients).map(open).collect();
-    let mut connections = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        // One that fails is tried again, and counted, when it is needed.
-        connections.push(task.await.ok());
+    let mut connections = Vec::with_capacity(clients as usize);
+    while connections.len() < clients as usize {
+        let group = OPENING_AT_ONCE.min(clients as usize - connections.len());
+        let tasks: Vec<_> = (0..group).map(open).collect();
+        for task in tasks {
+            // One that fails is tried again, and counted, when it is needed.
+            connections.push(task.await.ok());
+        }
     }
     let began = Instant::now();
     load.tally.borrow_mut().connections += connections.iter().flatten().count() as u64;

@@ -185,6 +185,7 @@ def beside_llama_server(place, report):
         with LlamaServer(place, gguf, MOST_STREAMS_OF_REPORT, CONTEXT, machine.cpus()) as peer:
             page = place.html or place.folder("report") / "report.html"
             servers = ["--url", url(llamero), "--model", MODEL, "--vs", url(peer), "--vs-model", MODEL]
+            servers += ["--name", "llamero", "--vs-name", "llama-server"]
             found = load(place, "scenario", place.root / SCENARIO, *servers, "--html", page)
     for step in found["steps"]:
         figures = step["result"]["figures"]["output_tokens_per_second"]

@@ -97,6 +97,12 @@ pub struct ScenarioArgs {
     /// Its model
     #[arg(long, value_name = "MODEL")]
     pub vs_model: Option<String>,
+    /// What the first server of comparisons is called
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What the second is called
+    #[arg(long, value_name = "NAME")]
+    pub vs_name: Option<String>,
     /// The server's process
     #[arg(long)]
     pub pid: Option<u32>,

@@ -15,8 +15,8 @@ const BOTTOM: f64 = 42.0;
 const TICKS: f64 = 6.0;
 /// Colours that the style sheet has.
 const COLOURS: usize = 4;
-/// Series with more points show no dots.
-const DOTS_MAX: usize = 32;
+/// Plots with more points show no dots.
+const DOTS_MAX: usize = 64;
 
 /// How an x axis is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,8 @@ impl Plot<'_> {
             write!(out, "<path class=\"bound\" d=\"M{LEFT} {y:.1}H{right}\"/>")?;
             write!(out, "<text x=\"{right:.1}\" y=\"{:.1}\" class=\"end\">{}</text>", y - 4.0, escaped(name))?;
         }
-        self.series.iter().try_for_each(|series| series.write(out, frame))?;
+        let dots = xs.len() <= DOTS_MAX;
+        self.series.iter().try_for_each(|series| series.write(out, frame, dots))?;
         writeln!(out, "<path class=\"cursor\" d=\"\"/></svg></figure>")
     }
 
@@ -183,7 +184,7 @@ impl Plot<'_> {
 }
 
 impl Series<'_> {
-    fn write(&self, out: &mut String, frame: &Frame) -> std::fmt::Result {
+    fn write(&self, out: &mut String, frame: &Frame, dots: bool) -> std::fmt::Result {
         let colour = self.colour % COLOURS;
         let dashed = if self.dashed { " dashed" } else { "" };
         write!(out, "<polyline class=\"c{colour}{dashed}\" data-name=\"{}\" points=\"", escaped(self.name))?;
@@ -196,7 +197,7 @@ impl Series<'_> {
             write!(out, "{},{} ", rounded(*x), rounded(*y))?;
         }
         write!(out, "\"/>")?;
-        if self.points.len() <= DOTS_MAX {
+        if dots {
             for (x, y) in &self.points {
                 write!(
                     out,

@@ -83,6 +83,8 @@ fn over(args: &ScenarioArgs) -> Table {
         ("model", text(&args.model)),
         ("vs", text(&args.vs)),
         ("vs-model", text(&args.vs_model)),
+        ("vs-name", text(&args.vs_name)),
+        ("name", text(&args.name)),
         ("pid", number(args.pid)),
         ("vs-pid", number(args.vs_pid)),
         ("duration", text(&args.duration)),

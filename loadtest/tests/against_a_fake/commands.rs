@@ -106,13 +106,14 @@ fn a_scenario_carries_out_all_its_steps() {
     "#;
     std::fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
-    let (output, json) = measure(&format!("scenario {file} --quiet --url {} --vs {}", one.url, other.url));
+    let (output, json) = measure(&format!("scenario {file} --quiet --name ours --url {} --vs {}", one.url, other.url));
     assert_eq!(output.status.code(), Some(1), "one step failed: {output:?}");
     let steps = json["steps"].as_array().unwrap();
     let seen: Vec<_> = steps.iter().map(|step| (step["name"].as_str().unwrap(), step["problem"].is_null())).collect();
     assert_eq!(seen, [("chat", true), ("chat", true), ("too strict", false), ("both", true), ("limit", true)]);
     assert_eq!((&json["failed"], &json["title"]), (&1.into(), &"all of it".into()));
     assert_eq!((&steps[1]["member"], &steps[1]["result"]["concurrency"]), (&"concurrency 3".into(), &3.into()));
+    assert_eq!(steps[3]["result"]["a"]["name"], "ours");
     assert_eq!((number(&steps[3]["result"], "requests"), number(&steps[4]["result"], "best")), (24.0, 2.0));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(

@@ -11,10 +11,10 @@ HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 CUDA_ARCHS ?= 90
 
 .NOTPARALLEL:
-.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-gpu
+.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-gpu accept-loadtest
 
 help:
-	@printf 'make build | test | lint | bench | serve | demo | cuda | accept-serve | accept-gpu\n'
+	@printf 'make build | test | lint | bench | serve | demo | cuda | accept-serve | accept-gpu | accept-loadtest\n'
 	@printf 'The binaries lie in %s/release.\n' "$(TARGET)"
 
 setup:
@@ -82,3 +82,9 @@ accept-gpu:
 	cargo build --release -p llamero-loadtest
 	$(call say,showing what serve has to show on a GPU)
 	$(ACCEPT) --llamero $(TARGET)/cuda/release/llamero --gpu --only $(or $(ONLY),$(GPU_POINTS))
+
+# Wants a machine that does nothing else. REPORT names the page that point 4 leaves.
+REPORT ?= $(TARGET)/loadtest-report.html
+accept-loadtest: build
+	$(call say,showing what the load client has to show)
+	python3 tests/acceptance/loadtest.py --binaries $(TARGET)/release --demo $(TARGET)/demo --html $(REPORT) $(if $(ONLY),--only $(ONLY))

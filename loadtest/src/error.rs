@@ -100,6 +100,22 @@ pub enum LoadError {
     /// A condition of `--fail-if` was met, or cannot be judged.
     #[error("{0}")]
     Condition(String),
+    /// A scenario cannot be read.
+    #[error("{file}: {why}")]
+    Scenario {
+        /// The file.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// Steps of a scenario failed.
+    #[error("{failed} of {total} steps failed")]
+    Steps {
+        /// Those that failed.
+        failed: u64,
+        /// All of them.
+        total: usize,
+    },
     /// The fake server cannot listen.
     #[error("listening on {address}: {source}")]
     Listen {

@@ -8,34 +8,92 @@ use serde::Serialize;
 /// Longest time that the histograms hold, in microseconds (an hour); longer ones count as this.
 const LONGEST_US: u64 = 3_600_000_000;
 
+/// Shares of the times at which a curve has its points.
+const CURVE: &[f64] = &[
+    0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998,
+    0.999, 0.9995, 0.9999,
+];
+
 /// Times in microseconds, to three digits.
 #[derive(Debug, Clone)]
-pub struct Times(Option<Histogram<u64>>);
+pub struct Times {
+    histogram: Option<Histogram<u64>>,
+    recent: Recent,
+}
+
+/// The times since someone last asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recent {
+    count: u64,
+    sum_us: u64,
+    max_us: u64,
+}
+
+impl Recent {
+    /// Adds what came later.
+    pub fn add(&mut self, later: &Self) {
+        self.count += later.count;
+        self.sum_us = self.sum_us.saturating_add(later.sum_us);
+        self.max_us = self.max_us.max(later.max_us);
+    }
+
+    /// Their mean.
+    pub fn mean_ms(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_us as f64 / self.count as f64 / 1_000.0)
+    }
+
+    /// The longest.
+    pub fn max_ms(&self) -> Option<f64> {
+        (self.count > 0).then_some(self.max_us as f64 / 1_000.0)
+    }
+}
 
 impl Default for Times {
     fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST_US, 3).ok())
+        Self { histogram: Histogram::new_with_bounds(1, LONGEST_US, 3).ok(), recent: Recent::default() }
     }
 }
 
 impl Times {
     /// Adds one. Less than a microsecond counts as one.
     pub fn record(&mut self, time: Duration) {
-        let us = (time.as_nanos() / 1_000).min(u128::from(LONGEST_US)) as u64;
-        if let Some(histogram) = &mut self.0 {
-            histogram.saturating_record(us.max(1));
+        let us = ((time.as_nanos() / 1_000).min(u128::from(LONGEST_US)) as u64).max(1);
+        if let Some(histogram) = &mut self.histogram {
+            histogram.saturating_record(us);
         }
+        self.recent.add(&Recent { count: 1, sum_us: us, max_us: us });
+    }
+
+    /// What came since the last call.
+    pub fn take_recent(&mut self) -> Recent {
+        std::mem::take(&mut self.recent)
+    }
+
+    /// The median and the 99th percentile alone, which are quick to find.
+    pub fn p50_p99_ms(&self) -> Option<(f64, f64)> {
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Some((at(0.5), at(0.99)))
+    }
+
+    /// Share of the times and the milliseconds that it keeps within, as far as there are times enough to tell.
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        let Some(histogram) = self.histogram.as_ref().filter(|histogram| !histogram.is_empty()) else {
+            return Vec::new();
+        };
+        let known = |share: &&f64| **share <= 0.5 || (1.0 - **share) * histogram.len() as f64 >= 1.0;
+        CURVE.iter().filter(known).map(|share| (*share, histogram.value_at_quantile(*share) as f64 / 1_000.0)).collect()
     }
 
     /// How many were added.
     #[cfg(test)]
     pub fn count(&self) -> u64 {
-        self.0.as_ref().map_or(0, Histogram::len)
+        self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
     /// The percentiles, or nothing when no time was added.
     pub fn percentiles(&self) -> Option<Percentiles> {
-        let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
         let ms = |us: u64| us as f64 / 1_000.0;
         let at = |quantile| ms(histogram.value_at_quantile(quantile));
         Some(Percentiles {
@@ -101,6 +159,34 @@ mod tests {
             let want = all[((all.len() as f64 * quantile) as usize).saturating_sub(1)] as f64 / 1000.0;
             assert!((got - want).abs() <= want * 0.002, "{quantile}: {got} {want}");
         }
+    }
+
+    #[test]
+    fn curves_end_where_the_times_do() {
+        let mut times = Times::default();
+        assert!(times.curve().is_empty() && times.p50_p99_ms().is_none());
+        (1..=100).for_each(|ms| times.record(Duration::from_millis(ms)));
+        let curve = times.curve();
+        let (share, ms) = *curve.last().unwrap();
+        assert!((share - 0.99).abs() < 1e-9 && (ms - 99.0).abs() < 0.2, "{curve:?}");
+        assert!(curve.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1), "{curve:?}");
+        let (median, p99) = times.p50_p99_ms().unwrap();
+        assert!((median - 50.0).abs() < 0.2 && (p99 - 99.0).abs() < 0.2);
+    }
+
+    #[test]
+    fn recent_times_are_told_once() {
+        let mut times = Times::default();
+        for ms in [2, 4, 9] {
+            times.record(Duration::from_millis(ms));
+        }
+        let mut recent = times.take_recent();
+        assert_eq!((recent.mean_ms(), recent.max_ms()), (Some(5.0), Some(9.0)));
+        assert_eq!(times.take_recent(), Recent::default());
+        times.record(Duration::from_millis(1));
+        recent.add(&times.take_recent());
+        assert_eq!((recent.mean_ms(), recent.max_ms()), (Some(4.0), Some(9.0)));
+        assert_eq!((Recent::default().mean_ms(), times.count()), (None, 4));
     }
 
     #[test]

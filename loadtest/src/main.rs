@@ -2,25 +2,34 @@
 //!
 //! A closed loop says what N patient users see: it asks less while a server stalls. An open loop asks when requests
 //! are due, and times count from then, so that a stall is seen in full. The pure parts (schedules, plans, answers,
-//! histograms, reports) know no runtime; `client` and `fake` run on monoio.
+//! histograms, reports, searches, pages) know no runtime; `client` and `fake` run on monoio.
 
 mod answer;
 mod args;
 mod client;
+mod clock;
+mod compare;
 mod error;
 mod fake;
+mod found;
 mod goal;
 mod histogram;
+mod html;
 mod http;
 mod kinds;
+mod live;
 mod manners;
 mod plan;
 mod process;
 mod prompts;
 mod report;
+mod run;
+mod scenario;
 mod schedule;
 mod setup;
+mod sweep;
 mod tally;
+mod timeline;
 mod timers;
 mod units;
 
@@ -28,20 +37,22 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::Serialize;
 
-use crate::args::{Cli, Command, RunArgs};
+use crate::args::{Cli, Command, ResultArgs, ScenarioArgs};
 use crate::error::LoadError;
-use crate::report::{Report, Setup};
-use crate::setup::Prepared;
-use crate::tally::Tally;
+use crate::found::Task;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Run(args) => run(&args),
+    let command = Cli::parse().command;
+    process::open_many_files();
+    let result = match command {
         Command::Fake(args) => fake::serve(&args),
+        Command::Scenario(args) => scenario(&args),
+        command => Task::of(command).map_or(Ok(()), |task| measure(&task)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,43 +63,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &RunArgs) -> Result<(), LoadError> {
-    let Prepared { job, model, prompts } = setup::prepare(args)?;
-    let goal = args.judge.goal();
-    let (outcome, driver) =
-        client::block_on(args.epoll, client::run(job, Tally::new(goal))).map_err(LoadError::Runtime)?;
-    let setup = Setup {
-        url: args.url.clone(),
-        api: args.api.name(),
-        model,
-        r#loop: if args.rate.is_some() { "open" } else { "closed" },
-        concurrency: args.rate.is_none().then_some(args.concurrency),
-        rate: args.rate,
-        driver,
-        prompts,
-        goal_ms: goal.told(),
-    };
-    let report = Report::new(setup, &outcome?);
-    write(args, &report)?;
-    judge(args, &report)
+fn measure(task: &Task) -> Result<(), LoadError> {
+    let found = task.carry_out("")?;
+    print(&found.table())?;
+    write(task.result(), &found, || html::page_of(&found))?;
+    task.judge(&found)
 }
 
-fn write(args: &RunArgs, report: &Report) -> Result<(), LoadError> {
-    io::stdout().write_all(report.table().as_bytes()).map_err(LoadError::Output)?;
-    let Some(path) = &args.json else { return Ok(()) };
-    let mut text = serde_json::to_string_pretty(report).map_err(|error| LoadError::Output(error.into()))?;
-    text.push('\n');
-    std::fs::write(path, text).map_err(LoadError::Output)
+fn scenario(args: &ScenarioArgs) -> Result<(), LoadError> {
+    let mut printed = Ok(());
+    let found = scenario::carry_out(args, |step| printed = print(&step.table()))?;
+    printed?;
+    write(&args.result, &found, || html::page_of_scenario(&found))?;
+    found.judge()
 }
 
-/// Whether the run counts as a success.
-fn judge(args: &RunArgs, report: &Report) -> Result<(), LoadError> {
-    let json = serde_json::to_value(report).map_err(|error| LoadError::Output(error.into()))?;
-    for condition in &args.judge.fail_if {
-        if condition.is_met(&json).map_err(LoadError::Condition)? {
-            return Err(LoadError::Condition(format!("--fail-if {} was met", condition.text())));
-        }
+fn print(text: &str) -> Result<(), LoadError> {
+    io::stdout().write_all(text.as_bytes()).map_err(LoadError::Output)
+}
+
+/// Writes the files that are wished. They are written whatever the verdict on the result is.
+fn write(to: &ResultArgs, found: &impl Serialize, page: impl FnOnce() -> String) -> Result<(), LoadError> {
+    if let Some(path) = &to.json {
+        let mut text = serde_json::to_string_pretty(found).map_err(|error| LoadError::Output(error.into()))?;
+        text.push('\n');
+        std::fs::write(path, text).map_err(LoadError::Output)?;
     }
-    let total = report.requests + report.errors;
-    if report.errors > 0 { Err(LoadError::Failed { errors: report.errors, total }) } else { Ok(()) }
+    match &to.html {
+        Some(path) => std::fs::write(path, page()).map_err(LoadError::Output),
+        None => Ok(()),
+    }
 }

@@ -77,6 +77,18 @@ impl Plan {
         Some(Turn { number, intended, counted })
     }
 
+    /// Share of the counted work that is done, 0 to 1, when so many requests were answered.
+    pub fn done(&self, now: Instant, answered: u64) -> f64 {
+        match (self.amount, self.counting_since) {
+            (_, None) => 0.0,
+            (Amount::Requests(most), _) => answered as f64 / most.max(1) as f64,
+            (Amount::Time(most), Some(since)) => {
+                let passed = now.saturating_duration_since(since).as_secs_f64();
+                (passed / most.as_secs_f64().max(1e-9)).min(1.0)
+            }
+        }
+    }
+
     /// When the counted time is over; nothing before it began, or when requests are counted.
     pub fn ends_at(&self) -> Option<Instant> {
         match self.amount {
@@ -122,9 +134,10 @@ mod tests {
     fn the_end_counts_from_the_first_counted_turn() {
         let (mut plan, start) = (Plan::new(Amount::Time(MS(50)), Amount::Time(MS(100))), Instant::now());
         plan.take(start);
-        assert_eq!(plan.ends_at(), None);
+        assert_eq!((plan.ends_at(), plan.done(start, 0)), (None, 0.0));
         plan.take(start + MS(70));
         assert_eq!(plan.ends_at(), Some(start + MS(170)));
+        assert!((plan.done(start + MS(120), 7) - 0.5).abs() < 1e-9);
         assert!(plan.take(start + MS(169)).is_some() && plan.take(start + MS(170)).is_none());
     }
 }

@@ -7,12 +7,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Length of a clock tick in `stat`: 100 a second on every Linux of today (`USER_HZ`).
 const TICK_SECONDS: f64 = 0.01;
 /// How often a watch looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Most processes of one tree that are looked at.
 const PROCESSES_MAX: usize = 256;
+
+/// Lets this process open as many files as it may: each connection is one, and shells often allow a thousand. Where
+/// that fails, connections fail later, and are told.
+pub fn open_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
 
 /// A process and its descendants, the process first.
 fn tree(pid: u32) -> Vec<u32> {

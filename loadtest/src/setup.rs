@@ -228,10 +228,8 @@ mod tests {
 
     fn args(flags: &str) -> RunArgs {
         let words = ["llamero-loadtest", "run"].into_iter().chain(flags.split_whitespace());
-        match Cli::try_parse_from(words).unwrap().command {
-            crate::args::Command::Run(args) => *args,
-            crate::args::Command::Fake(_) => unreachable!(),
-        }
+        let crate::args::Command::Run(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
+        *args
     }
 
     fn bodies(flags: &str) -> Vec<String> {

@@ -34,7 +34,21 @@ pub struct Counters {
 }
 
 impl Counters {
-    fn since(&self, earlier: &Self) -> Self {
+    /// Adds another's numbers.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.judged += other.judged;
+        self.good += other.good;
+        self.events += other.events;
+        self.output_tokens += other.output_tokens;
+        self.prompt_tokens += other.prompt_tokens;
+        self.vectors += other.vectors;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+
+    /// What came since then.
+    pub fn since(&self, earlier: &Self) -> Self {
         // Counts may be corrected downwards when a server's own count comes.
         let grown = |now: u64, then: u64| now.saturating_sub(then);
         Self {
@@ -178,7 +192,12 @@ impl Tally {
 
     /// Whether anything moves; for telling a server that hangs.
     pub fn progress(&self) -> (Counters, u64) {
-        (self.live, self.errors.values().sum::<u64>() + self.warmup_errors)
+        (self.live, self.failures())
+    }
+
+    /// Requests without a whole answer, those of the warm-up too.
+    pub fn failures(&self) -> u64 {
+        self.errors.values().sum::<u64>() + self.warmup_errors
     }
 
     fn books(&mut self, counted: bool) -> impl Iterator<Item = &mut Counters> {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use monoio::net::TcpStream;
+use monoio::task::JoinHandle;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -30,6 +31,10 @@ struct Shared {
     armed: Cell<Option<Instant>>,
     /// By how much wakings were late.
     lag: RefCell<Times>,
+    /// No one is woken any more.
+    stopped: Cell<bool>,
+    /// The task that wakes.
+    task: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// A deadline and who waits for it.
@@ -73,8 +78,10 @@ impl Timers {
             heap: RefCell::new(BinaryHeap::new()),
             armed: Cell::new(None),
             lag: RefCell::new(Times::default()),
+            stopped: Cell::new(false),
+            task: RefCell::new(None),
         });
-        monoio::spawn(wake(shared.clone(), awaited));
+        *shared.task.borrow_mut() = Some(monoio::spawn(wake(shared.clone(), awaited)));
         Ok(Self(shared))
     }
 
@@ -91,6 +98,18 @@ impl Timers {
     /// By how much wakings were late since the last call: what this core adds to everything that it measures.
     pub fn take_lag(&self) -> Times {
         self.0.lag.take()
+    }
+
+    /// Ends the task that wakes, and forgets who waits: tasks hold the timers, and the timers hold tasks.
+    pub async fn stop(&self) {
+        self.0.stopped.set(true);
+        self.0.arm(Some(Instant::now()));
+        let forgotten = self.0.heap.take();
+        drop(forgotten);
+        let task = self.0.task.take();
+        if let Some(task) = task {
+            task.await;
+        }
     }
 }
 
@@ -148,9 +167,9 @@ impl Shared {
     }
 }
 
-/// Wakes sleepers for as long as the runtime runs.
+/// Wakes sleepers until it is stopped.
 async fn wake(shared: Rc<Shared>, awaited: TcpStream) {
-    while awaited.readable(false).await.is_ok() {
+    while awaited.readable(false).await.is_ok() && !shared.stopped.get() {
         // Reading takes the readiness away; there may be none if the timer was set anew meanwhile.
         let _ = rustix::io::read(&shared.timer, &mut [0; 8]);
         let next = shared.wake_due(Instant::now());
@@ -189,14 +208,17 @@ mod tests {
         timers.sleep(Duration::from_millis(5)).await;
         assert!(timers.take_lag().count() >= 5);
         assert_eq!(timers.take_lag().count(), 0);
+        timers.stop().await;
+        assert_eq!(Rc::strong_count(&timers.0), 1, "its task has ended");
     }
 
     #[test]
     fn sleepers_wake_in_order_on_both_drivers() {
-        let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build();
+        let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build();
         runtime.unwrap().block_on(sleeps());
         if monoio::utils::detect_uring() {
-            monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().build().unwrap().block_on(sleeps());
+            let runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().build();
+            runtime.unwrap().block_on(sleeps());
         }
     }
 }

@@ -3,6 +3,10 @@
 
 mod ask;
 mod connection;
+mod look;
+mod stop;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,14 +20,17 @@ use std::time::{Duration, Instant};
 use crate::error::LoadError;
 use crate::histogram::Times;
 use crate::kinds::Api;
+use crate::live::View;
 use crate::manners::Manners;
 use crate::plan::{Plan, Turn};
 use crate::process::{self, Peak, Watch};
 use crate::schedule::Schedule;
 use crate::tally::Tally;
+use crate::timeline::{Point, Timeline};
 use crate::timers::Timers;
 
 use connection::Connection;
+use stop::Stop;
 
 /// Errors in a row after which a client of a closed loop gives up: the server is gone.
 const ERRORS_IN_A_ROW_MAX: u32 = 20;
@@ -35,6 +42,11 @@ const STALL: Duration = Duration::from_secs(120);
 const STALL_CHECK: Duration = Duration::from_secs(1);
 /// How often this core looks how late it is, besides at its other timers.
 const LAG_CHECK: Duration = Duration::from_millis(10);
+/// Connections of a closed loop that are opened at once. Many servers let a hundred or so wait to be accepted; the
+/// kernel drops what comes on top, and tries again a second later.
+const OPENING_AT_ONCE: usize = 64;
+/// How often it is looked whether all tasks have let go at the end, and how many times.
+const LET_GO: (Duration, u32) = (Duration::from_millis(2), 50);
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -86,6 +98,8 @@ pub struct Outcome {
     pub peak: Peak,
     /// How late this core woke in the window.
     pub lag: Times,
+    /// How the window went over time.
+    pub timeline: Vec<Point>,
 }
 
 /// CPU seconds at one moment: this process, the server.
@@ -110,6 +124,9 @@ struct Load {
     /// Waits for the end.
     waiter: Cell<Option<Waker>>,
     watch: RefCell<Option<Watch>>,
+    stop: Rc<Stop>,
+    /// Begins with the window.
+    timeline: RefCell<Option<Timeline>>,
     cpu_before: Cell<CpuSeconds>,
     cpu_after: Cell<Option<CpuSeconds>>,
 }
@@ -121,11 +138,11 @@ enum Cut {
     Stalled,
 }
 
-/// Runs a job to its end.
+/// Runs a job to its end, and shows it if there is a view. No connection is left when it returns.
 ///
 /// # Errors
 /// [`LoadError::Stalled`], [`LoadError::Process`], or a runtime that cannot make timers.
-pub async fn run(job: Job, tally: Tally) -> Result<Outcome, LoadError> {
+pub async fn run(job: Job, tally: Tally, view: Option<View>) -> Result<Outcome, LoadError> {
     let timers = Timers::start().map_err(LoadError::Runtime)?;
     if let Some((pid, name)) = &job.server {
         process::seconds(*pid, name.as_deref()).ok_or(LoadError::Process(*pid))?;
@@ -142,38 +159,48 @@ pub async fn run(job: Job, tally: Tally) -> Result<Outcome, LoadError> {
         cut: Cell::new(None),
         waiter: Cell::new(None),
         watch: RefCell::new(None),
+        stop: Rc::default(),
+        timeline: RefCell::new(None),
         cpu_before: Cell::new((None, None)),
         cpu_after: Cell::new(None),
     });
-    monoio::spawn(stall_watch(load.clone()));
-    monoio::spawn(lag_watch(load.clone()));
+    load.stop.spawn(stall_watch(load.clone()));
+    load.stop.spawn(lag_watch(load.clone()));
+    let view = Rc::new(view);
+    load.stop.spawn(look::looks(load.clone(), view.clone()));
     match load.job.pressure.clone() {
         Pressure::Closed(clients, within) => start_clients(&load, clients, within).await,
         Pressure::Open(schedule, most) => {
             load.enter();
-            monoio::spawn(arrivals(load.clone(), schedule, most));
+            load.stop.spawn(arrivals(load.clone(), schedule, most));
         }
     }
     load.end().await;
     load.close_window();
-    load.outcome()
+    let outcome = load.outcome();
+    load.let_go().await;
+    Rc::into_inner(view).flatten().into_iter().for_each(View::finish);
+    outcome
 }
 
-/// Opens connections side by side, then lets the clients begin.
+/// Opens connections, some side by side, then lets the clients begin.
 async fn start_clients(load: &Rc<Load>, clients: u32, within: Duration) {
     let open = |_| monoio::spawn(connection::open(load.job.address));
-    let tasks: Vec<_> = (0..clients).map(open).collect();
-    let mut connections = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        // One that fails is tried again, and counted, when it is needed.
-        connections.push(task.await.ok());
+    let mut connections = Vec::with_capacity(clients as usize);
+    while connections.len() < clients as usize {
+        let group = OPENING_AT_ONCE.min(clients as usize - connections.len());
+        let tasks: Vec<_> = (0..group).map(open).collect();
+        for task in tasks {
+            // One that fails is tried again, and counted, when it is needed.
+            connections.push(task.await.ok());
+        }
     }
     let began = Instant::now();
     load.tally.borrow_mut().connections += connections.iter().flatten().count() as u64;
     for (number, connection) in connections.into_iter().enumerate() {
         load.enter();
         let start = began + within.mul_f64(number as f64 / f64::from(clients.max(1)));
-        monoio::spawn(client(load.clone(), connection, start));
+        load.stop.spawn(client(load.clone(), connection, start));
     }
 }
 
@@ -205,7 +232,7 @@ async fn arrivals(load: Rc<Load>, schedule: Schedule, most: u32) {
         // One of the busy tasks is this one.
         if load.busy.get() <= most {
             load.enter();
-            monoio::spawn(arrived(load.clone()));
+            load.stop.spawn(arrived(load.clone()));
         }
     }
     load.leave();
@@ -259,12 +286,14 @@ impl Load {
     fn take(self: &Rc<Self>, intended: Instant) -> Option<Turn> {
         let turn = self.plan.borrow_mut().take(intended)?;
         if turn.counted && !self.tally.borrow().is_open() {
-            self.tally.borrow_mut().open(Instant::now());
+            let now = Instant::now();
+            self.tally.borrow_mut().open(now);
+            *self.timeline.borrow_mut() = Some(Timeline::new(now, &self.tally.borrow()));
             self.timers.take_lag();
             self.cpu_before.set(self.cpu_now());
             *self.watch.borrow_mut() = Watch::start(self.job.server.as_ref().map(|(pid, _)| *pid));
             if let Some(end) = self.plan.borrow().ends_at() {
-                monoio::spawn(timeline(self.clone(), end));
+                self.stop.spawn(timeline(self.clone(), end));
             }
         }
         Some(turn)
@@ -272,6 +301,7 @@ impl Load {
 
     fn close_window(&self) {
         if self.cpu_after.get().is_none() {
+            self.look();
             self.tally.borrow_mut().close(Instant::now());
             self.cpu_after.set(Some(self.cpu_now()));
         }
@@ -334,7 +364,23 @@ impl Load {
             server_cpu: spent(before.1, after.1),
             peak: self.watch.take().map(Watch::finish).unwrap_or_default(),
             lag: self.timers.take_lag(),
+            timeline: self.timeline.take().map(|timeline| timeline.points()).unwrap_or_default(),
         })
+    }
+
+    /// Ends what still runs, and closes what is still open.
+    async fn let_go(&self) {
+        self.stop.stop();
+        self.idle.take();
+        for _ in 0..LET_GO.1 {
+            self.timers.sleep(LET_GO.0).await;
+            if self.stop.running() == 0 {
+                break;
+            }
+        }
+        // What was cancelled ends in the kernel, then in the runtime.
+        self.timers.sleep(LET_GO.0).await;
+        self.timers.stop().await;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Delays as they are drawn, and a book of what was drawn.
 
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -24,6 +26,27 @@ impl Spread {
             Self::Constant => mean,
             Self::Exponential => mean.mul_f64(exponential(random)),
         }
+    }
+}
+
+/// Places where answers are made, each with the moment from which on it is free. Requests take the one that is free
+/// first, in the order in which they come.
+#[derive(Debug)]
+pub struct Slots(Option<BinaryHeap<Reverse<Instant>>>);
+
+impl Slots {
+    /// So many places, or as many as are needed.
+    pub fn new(count: Option<u32>) -> Self {
+        let now = Instant::now();
+        Self(count.map(|count| (0..count).map(|_| Reverse(now)).collect()))
+    }
+
+    /// When an answer that takes `length` begins, for a request that has arrived.
+    pub fn take(&mut self, arrived: Instant, length: Duration) -> Instant {
+        let Some(free) = &mut self.0 else { return arrived };
+        let begin = free.pop().map_or(arrived, |Reverse(free)| free.max(arrived));
+        free.push(Reverse(begin + length));
+        begin
     }
 }
 
@@ -76,6 +99,17 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_are_taken_in_turn() {
+        let start = Instant::now() + Duration::from_secs(1);
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut slots = Slots::new(Some(2));
+        for (arrived, length, begins) in [(0, 100, 0), (10, 20, 10), (15, 50, 30), (20, 10, 80), (300, 10, 300)] {
+            assert_eq!(slots.take(at(arrived), Duration::from_millis(length)), at(begins), "{arrived}");
+        }
+        assert_eq!(Slots::new(None).take(at(5), Duration::from_secs(9)), at(5));
+    }
 
     #[test]
     fn spreads_have_their_quantiles() {

@@ -11,12 +11,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use clap::Args;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::client::block_on;
 use crate::error::LoadError;
 use crate::units;
 
 pub use delays::Spread;
+
+/// Connections that may wait to be accepted; the kernel may allow fewer.
+const BACKLOG: i32 = 16 * 1024;
 
 /// The flags of the fake server.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +40,9 @@ pub struct FakeArgs {
     /// How times lie around their means
     #[arg(long, value_enum, default_value_t = Spread::Constant)]
     pub spread: Spread,
+    /// Answers that are made at a time; further requests wait for their turn
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub slots: Option<u32>,
     /// Most tokens of an answer, whatever is asked
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens: Option<u32>,
@@ -50,13 +57,22 @@ pub struct FakeArgs {
     pub epoll: bool,
 }
 
+/// Listens so that thousands of connections may wait to be accepted: the standard library lets 128 wait.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// Serves until the process is ended.
 ///
 /// # Errors
 /// [`LoadError::Listen`] or a runtime that does not start.
 pub fn serve(args: &FakeArgs) -> Result<(), LoadError> {
     let fail = |source| LoadError::Listen { address: args.listen.to_string(), source };
-    let listener = TcpListener::bind(args.listen).map_err(fail)?;
+    let listener = listen(args.listen).map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).map_err(LoadError::Output)?;

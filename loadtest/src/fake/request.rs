@@ -8,6 +8,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const BODY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Longest answer of bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Most tokens of an answer.
+const TOKENS_MAX: u32 = 1 << 20;
 /// Tokens of an answer if neither the request nor a flag says.
 const TOKENS: u32 = 64;
 
@@ -91,7 +93,7 @@ fn wish(method: &str, path: &str, body: &[u8], tokens_max: Option<u32>) -> Wish 
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Wish::Unknown };
     let asked = body.get("max_tokens").or_else(|| body.get("options")?.get("num_predict")).and_then(Value::as_u64);
     let asked = asked.map_or(TOKENS, |tokens| u32::try_from(tokens).unwrap_or(u32::MAX));
-    let tokens = asked.min(tokens_max.unwrap_or(u32::MAX)).max(1);
+    let tokens = asked.min(tokens_max.unwrap_or(TOKENS_MAX)).clamp(1, TOKENS_MAX);
     let prompt = body.get("prompt").or_else(|| body.get("messages")).map_or(0, text_bytes);
     Wish::Stream(stream, tokens, tokens_of(prompt))
 }

@@ -10,7 +10,7 @@ use monoio::net::{TcpListener, TcpStream};
 use serde_json::json;
 
 use super::FakeArgs;
-use super::delays::Book;
+use super::delays::{Book, Slots};
 use super::frames;
 use super::request::{Stream, Wish, parse};
 use crate::timers::Timers;
@@ -24,6 +24,7 @@ struct Fake {
     timers: Timers,
     book: RefCell<Book>,
     random: RefCell<fastrand::Rng>,
+    slots: RefCell<Slots>,
 }
 
 /// Accepts connections for ever.
@@ -35,7 +36,8 @@ pub async fn serve(args: FakeArgs, listener: std::net::TcpListener) -> io::Resul
     listener.set_nonblocking(monoio::utils::is_legacy())?;
     let listener = TcpListener::from_std(listener)?;
     let random = RefCell::new(fastrand::Rng::with_seed(args.seed));
-    let fake = Rc::new(Fake { args, timers: Timers::start()?, book: RefCell::default(), random });
+    let slots = RefCell::new(Slots::new(args.slots));
+    let fake = Rc::new(Fake { args, timers: Timers::start()?, book: RefCell::default(), random, slots });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -93,9 +95,13 @@ impl Fake {
         tokens: u32,
         prompt: u64,
     ) -> io::Result<()> {
-        let first = self.args.spread.draw(self.args.ttft, &mut self.random.borrow_mut());
-        self.book.borrow_mut().ttft.record(first);
-        let mut due = arrived + first;
+        let draw = |mean| self.args.spread.draw(mean, &mut self.random.borrow_mut());
+        let first = draw(self.args.ttft);
+        let gaps: Vec<_> = (1..tokens).map(|_| draw(self.args.gap)).collect();
+        let length = first + gaps.iter().sum();
+        let mut due = self.slots.borrow_mut().take(arrived, length) + first;
+        self.book.borrow_mut().ttft.record(due - arrived);
+        let mut gaps = gaps.into_iter();
         let mut token = kind.token();
         for number in 1..=tokens {
             self.timers.until(due).await;
@@ -112,8 +118,7 @@ impl Fake {
                 written?;
                 token = back;
             }
-            if number < tokens {
-                let gap = self.args.spread.draw(self.args.gap, &mut self.random.borrow_mut());
+            if let Some(gap) = gaps.next() {
                 self.book.borrow_mut().gap.record(gap);
                 due += gap;
             }
@@ -137,10 +142,10 @@ impl Fake {
             Wish::Stream(..) | Wish::Unknown => frames::object("404 Not Found", &json!({"error": "not found"})),
         };
         let delay = self.args.spread.draw(self.args.delay, &mut self.random.borrow_mut());
-        let due = arrived + delay;
+        let due = self.slots.borrow_mut().take(arrived, delay) + delay;
         self.timers.until(due).await;
         self.book.borrow_mut().late.record(due.elapsed());
-        self.book.borrow_mut().answer.record(delay);
+        self.book.borrow_mut().answer.record(due - arrived);
         to.write_all(bytes).await.0.map(|_| ())
     }
 }

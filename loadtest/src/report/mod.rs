@@ -1,13 +1,15 @@
-//! What a run found: one structure that is written as JSON and printed as a table.
+//! What a run found: one structure that is written as JSON, printed as a table and drawn as HTML.
+
+mod table;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::client::Outcome;
 use crate::goal::GoalMs;
 use crate::histogram::{Percentiles, Times};
+use crate::timeline::Point;
 
 /// CPU time of this process over wall time from which on it is held to be the bottleneck: it feeds from one core.
 const OWN_SHARE_MAX: f64 = 0.85;
@@ -37,6 +39,19 @@ pub struct Setup {
     pub prompts: u64,
     /// The objective, in milliseconds.
     pub goal_ms: Option<GoalMs>,
+    /// When it began, in UTC (RFC 3339).
+    pub began: String,
+}
+
+/// Shares of the times and the milliseconds that they keep within, for drawing.
+#[derive(Debug, Clone, Default)]
+pub struct Curves {
+    /// First events.
+    pub ttft: Vec<(f64, f64)>,
+    /// Between events.
+    pub itl: Vec<(f64, f64)>,
+    /// Whole answers.
+    pub e2e: Vec<(f64, f64)>,
 }
 
 /// The whole result. A field that does not apply is null.
@@ -72,9 +87,11 @@ pub struct Report {
     pub requests_per_second: f64,
     /// Answers per second that kept the objective (without one: all).
     pub goodput_per_second: f64,
+    /// Answers that are held against the objective: all but those of slow clients.
+    pub judged: u64,
     /// Answers that kept the objective.
     pub good: u64,
-    /// Share of the whole answers that kept the objective; slow clients are not judged.
+    /// The same as a share of the answers that are judged.
     pub good_share: Option<f64>,
     /// Events with text (or lines, for plain requests).
     pub events: u64,
@@ -132,6 +149,12 @@ pub struct Report {
     pub server_threads: Option<u64>,
     /// What to know before these figures are believed.
     pub warnings: Vec<String>,
+    /// The window in pieces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Point>,
+    /// How the times lie; the JSON has the percentiles instead.
+    #[serde(skip)]
+    pub curves: Curves,
 }
 
 impl Report {
@@ -157,6 +180,7 @@ impl Report {
             wall_seconds: seconds,
             requests_per_second: per_second(rate.requests),
             goodput_per_second: per_second(rate.good),
+            judged: counted.judged,
             good: counted.good,
             good_share: (counted.judged > 0).then(|| counted.good as f64 / counted.judged as f64),
             events: counted.events,
@@ -187,6 +211,8 @@ impl Report {
             server_memory_bytes: seen(outcome.peak.memory),
             server_threads: seen(outcome.peak.threads),
             warnings: Vec::new(),
+            timeline: outcome.timeline.clone(),
+            curves: Curves { ttft: tally.ttft.curve(), itl: tally.itl.curve(), e2e: tally.e2e.curve() },
         };
         report.warn(outcome.peak.own_share, &outcome.lag);
         report
@@ -232,84 +258,21 @@ impl Report {
         }
         self.warnings = warnings;
     }
+}
 
-    /// The table for people.
-    pub fn table(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = self.write_table(&mut text);
-        text
-    }
-
-    fn write_table(&self, out: &mut String) -> std::fmt::Result {
-        let Setup { api, url, driver, .. } = &self.setup;
-        match (self.setup.concurrency, self.setup.rate) {
-            (Some(clients), _) => writeln!(out, "{api} {url} with {clients} clients ({driver})")?,
-            (_, rate) => writeln!(out, "{api} {url} at {} requests/s ({driver})", rate.unwrap_or(0.0))?,
-        }
-        let mut row = |name: &str, count: u64, rate: f64, rest: &str| {
-            writeln!(out, "{name:<15} {count:>13} {rate:>14.1} /s{rest}")
+#[cfg(test)]
+impl Report {
+    /// A report of nothing, for tests to fill in.
+    pub fn empty() -> Self {
+        let outcome = Outcome {
+            tally: crate::tally::Tally::default(),
+            own_cpu: None,
+            server_cpu: None,
+            peak: crate::process::Peak::default(),
+            lag: Times::default(),
+            timeline: Vec::new(),
         };
-        row("requests", self.requests, self.requests_per_second, &format!(" in {:.2} s", self.wall_seconds))?;
-        if let Some(share) = self.good_share.filter(|_| self.setup.goal_ms.is_some()) {
-            row("within the goal", self.good, self.goodput_per_second, &format!(" ({:.1} %)", share * 100.0))?;
-        }
-        let optional = [
-            ("events", self.events, self.events_per_second),
-            ("output tokens", self.output_tokens, self.output_tokens_per_second),
-            ("prompt tokens", self.prompt_tokens, self.input_tokens_per_second),
-            ("vectors", self.vectors, self.vectors_per_second),
-        ];
-        for (name, count, rate) in optional.into_iter().filter(|(_, count, _)| *count > 0) {
-            row(name, count, rate, "")?;
-        }
-        row("bytes in", self.bytes_in, self.bytes_in_per_second, "")?;
-        row("bytes out", self.bytes_out, self.bytes_out_per_second, "")?;
-        self.write_times(out)?;
-        self.write_usage(out)?;
-        for (kind, count) in &self.errors_by_kind {
-            writeln!(out, "error {kind:<14} {count}")?;
-        }
-        for warning in &self.warnings {
-            writeln!(out, "note: {warning}")?;
-        }
-        Ok(())
-    }
-
-    fn write_times(&self, out: &mut String) -> std::fmt::Result {
-        let times = [
-            ("first event", self.ttft_ms),
-            ("between events", self.itl_ms),
-            ("longest gap", self.longest_gap_ms),
-            ("whole answer", self.e2e_ms),
-            ("start lag", self.start_lag_ms),
-        ];
-        writeln!(out, "{:<15} {:>13} {:>10} {:>10} {:>10} {:>10}", "ms", "p50", "p90", "p95", "p99", "max")?;
-        for (name, times) in times {
-            if let Some(t) = times {
-                let rest = format!("{:>10.2} {:>10.2} {:>10.2} {:>10.2}", t.p90, t.p95, t.p99, t.max);
-                writeln!(out, "{name:<15} {:>13.2} {rest}", t.p50)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_usage(&self, out: &mut String) -> std::fmt::Result {
-        if let Some(seconds) = self.client_cpu_seconds {
-            let share = 100.0 * self.client_cpu_share.unwrap_or(0.0);
-            writeln!(out, "client CPU      {seconds:>13.3} s {share:>12.0} % of a core")?;
-        }
-        if let Some(seconds) = self.server_cpu_seconds {
-            let per_request = self.server_cpu_us_per_request.unwrap_or(0.0);
-            let per_event = self.server_cpu_us_per_event.unwrap_or(0.0);
-            let each = format!("{per_request:.2} us a request, {per_event:.3} us an event");
-            writeln!(out, "server CPU      {seconds:>13.3} s  {each}")?;
-        }
-        if let (Some(memory), Some(threads)) = (self.server_memory_bytes, self.server_threads) {
-            let mib = memory as f64 / 1_048_576.0;
-            writeln!(out, "server memory   {mib:>13.1} MiB at most, {threads} threads")?;
-        }
-        Ok(())
+        Self::new(tests::setup(), &outcome)
     }
 }
 
@@ -321,7 +284,7 @@ mod tests {
     use crate::tally::Tally;
     use std::time::{Duration, Instant};
 
-    fn setup() -> Setup {
+    pub(super) fn setup() -> Setup {
         Setup {
             url: "http://h:1".to_owned(),
             api: "generate".to_owned(),
@@ -332,12 +295,13 @@ mod tests {
             driver: "epoll",
             prompts: 2,
             goal_ms: None,
+            began: "2025-01-01T00:00:00Z".to_owned(),
         }
     }
 
     fn outcome(tally: Tally, server_cpu: Option<f64>) -> Outcome {
         let peak = Peak { memory: 1 << 20, threads: 3, own_share: 0.2 };
-        Outcome { tally, own_cpu: Some(0.5), server_cpu, peak, lag: Times::default() }
+        Outcome { tally, own_cpu: Some(0.5), server_cpu, peak, lag: Times::default(), timeline: Vec::new() }
     }
 
     /// Four answers with 100 events and 90 tokens in two seconds, and three errors.

@@ -1,11 +1,10 @@
-//! The command line.
+//! The flags of `run`, which `compare` and `sweep` take too.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 
-use crate::fake::FakeArgs;
 use crate::goal::{FailIf, Goal};
 use crate::kinds::Api;
 use crate::plan::Amount;
@@ -22,44 +21,8 @@ const BURST_MAX: i64 = 16 * 1024;
 /// Requests a second.
 const RATE_MAX: f64 = 1e6;
 
-/// Examples of `run --help`.
-const EXAMPLES: &str = "\
-Examples:
-  16 chats at a time, a minute long, against an Ollama on its usual port:
-    llamero-loadtest run --api chat --concurrency 16 --duration 1m
-  20 requests a second, whatever the server does, judged by an objective:
-    llamero-loadtest run --rate 20 --mix chat --duration 2m --goal-ttft 500ms --goal-itl 50ms
-  From 1 to 50 requests a second in five minutes, a report for a script:
-    llamero-loadtest run --rate 1 --ramp-to 50 --duration 5m --json out.json --fail-if 'ttft_ms.p99>2000'
-  A vLLM or llama-server with prompts from a ShareGPT file:
-    llamero-loadtest run --url http://gpu:8000 --api openai-chat --prompts sharegpt.json --requests 500
-  One client in ten leaves in the middle, one in twenty reads 200 bytes a second:
-    llamero-loadtest run --concurrency 64 --leave 0.1 --slow 0.05 --slow-rate 200
-  Plain requests on new connections, with the server's CPU time:
-    llamero-loadtest run --api http --path /api/version --fresh --pid $(pidof ollama)";
-
-/// Load harness for Ollama- and OpenAI-shaped servers
-#[derive(Parser)]
-#[command(name = "llamero-loadtest", version)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Send requests and tell what came back
-    #[command(after_help = EXAMPLES)]
-    Run(Box<RunArgs>),
-    /// Serve answers with known delays, to try the harness itself
-    #[command(hide = true)]
-    Fake(FakeArgs),
-}
-
 /// The flags of `run`.
-#[derive(Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The server: http://host:port
     #[arg(long, default_value = "http://127.0.0.1:11434")]
@@ -163,9 +126,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
 
-    /// Write the result to this file
-    #[arg(long, help_heading = "Result")]
-    pub json: Option<PathBuf>,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// The server's process, whose CPU time, memory and threads are told, with its children
     #[arg(long, help_heading = "Result")]
     pub pid: Option<u32>,
@@ -174,8 +137,22 @@ pub struct RunArgs {
     pub thread_name: Option<String>,
 }
 
+/// Where results go.
+#[derive(Debug, Clone, Args)]
+pub struct ResultArgs {
+    /// Write the result to this file, as JSON
+    #[arg(long, help_heading = "Result", value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report to this file: one page with plots that needs nothing else
+    #[arg(long, help_heading = "Result", value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Show nothing while it runs
+    #[arg(long, help_heading = "Result")]
+    pub quiet: bool,
+}
+
 /// The flags that judge a run.
-#[derive(Args)]
+#[derive(Debug, Clone, Args)]
 pub struct JudgeArgs {
     /// Goodput: the first event within this time
     #[arg(long, help_heading = "Result", value_parser = units::time)]
@@ -209,28 +186,4 @@ fn rate(text: &str) -> Result<f64, String> {
 fn batch(text: &str) -> Result<usize, String> {
     let batch = text.parse::<u64>().ok().filter(|batch| (1..=BATCH_MAX).contains(batch));
     batch.map(|batch| batch as usize).ok_or_else(|| format!("{text:?} is no number from 1 to {BATCH_MAX}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_holds_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn examples_are_valid() {
-        for line in EXAMPLES.lines().filter_map(|line| line.trim().strip_prefix("llamero-loadtest ")) {
-            let line = line.replace("$(pidof ollama)", "1").replace('\'', "");
-            let words = std::iter::once("llamero-loadtest").chain(line.split(' '));
-            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
-        }
-        for bad in ["--rate 0", "--rate 5 --concurrency 2", "--burst 3", "--requests 3 --duration 1s", "--batch 0"] {
-            let words = ["llamero-loadtest", "run"].into_iter().chain(bad.split(' '));
-            assert!(Cli::try_parse_from(words).is_err(), "{bad}");
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[path = "goldens/jinja.rs"]
+mod jinja;
 #[path = "goldens/runner.rs"]
 mod runner;
 #[path = "goldens/sets.rs"]
@@ -19,4 +21,13 @@ fn golden_templates() {
 fn golden_go_engine() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go_engine"));
     runner::hold(folder, "templates.jsonl", templates::ENGINE_EXCEPTIONS, templates::check);
+}
+
+#[test]
+fn golden_jinja() {
+    let Some(library) = jinja::Library::open() else {
+        println!("jinja.jsonl: skipped, JINJA_TEMPLATES_DIR is not set");
+        return;
+    };
+    runner::hold(&runner::folder(), "jinja.jsonl", jinja::EXCEPTIONS, |row, _| library.check(row));
 }

@@ -85,9 +85,9 @@ fn processor() -> String {
     name.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// Times every piece.
+/// Times every piece, and the end of every answer.
 fn histogram(answers: &[Answer], length: usize) -> Histogram<u64> {
-    let mut histogram = Histogram::new(3).expect("three digits");
+    let mut histogram = Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("ten seconds at most");
     for _ in 0..PASSES {
         for answer in answers {
             let pieces = answer.pieces(length);
@@ -97,7 +97,9 @@ fn histogram(answers: &[Answer], length: usize) -> Histogram<u64> {
                 parser.push(black_box(piece), &mut Reader);
                 histogram.saturating_record(start.elapsed().as_nanos() as u64);
             }
+            let start = Instant::now();
             parser.finish(&mut Reader);
+            histogram.saturating_record(start.elapsed().as_nanos() as u64);
         }
     }
     histogram

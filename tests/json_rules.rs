@@ -11,7 +11,7 @@ use llamero::api::ollama::types::{ChatRequest, GenerateRequest, Purpose};
 use llamero::config::limits::JSON_DEPTH_MAX;
 use llamero::engine::wire::KeepAlive;
 use llamero::store::CreateRequest;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn read<T: Request>(body: &str) -> Result<T, String> {
     decode(&mut body.as_bytes().to_vec()).map_err(|error| error.to_string())

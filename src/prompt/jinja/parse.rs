@@ -83,7 +83,7 @@ impl Parser {
         if self.take_sign(sign) { Ok(()) } else { self.unexpected() }
     }
 
-    pub(super) fn expect(&mut self, word: &Word) -> Parsed<()> {
+    pub(super) fn need(&mut self, word: &Word) -> Parsed<()> {
         if self.peek() == Some(word) {
             self.at += 1;
             return Ok(());
@@ -125,7 +125,7 @@ impl Parser {
                 Some(Word::Text(text)) => Statement::Text(text.into()),
                 Some(Word::PrintOpens) => {
                     let value = self.expressions()?;
-                    self.expect(&Word::PrintCloses)?;
+                    self.need(&Word::PrintCloses)?;
                     Statement::Print(value)
                 }
                 Some(Word::BlockOpens) => {
@@ -148,7 +148,7 @@ impl Parser {
     }
 
     fn end_tag(&mut self) -> Parsed<()> {
-        self.expect(&Word::BlockCloses)
+        self.need(&Word::BlockCloses)
     }
 
     /// A block with the end of the tag before it and of the tag after it.

@@ -1,3 +1,5 @@
+//! The language, what it costs at most, and how messages are adapted. Whole templates of models are among the goldens.
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -175,7 +175,7 @@ fn hostile_templates_end() {
         "{{ range(10 ** 12) }}{{ range(-10 ** 30, 10 ** 30, 10 ** 5) }}".to_owned(),
         "{{ 'ab' * 10 ** 18 }}".to_owned(),
         "{{ [1] * 10 ** 18 }}".to_owned(),
-        "{{ 2 ** 10 ** 9 }}".to_owned(),
+        "{{ 2 ** (10 ** 9) }}".to_owned(),
         "{{ '%1000000000d' % 1 }}".to_owned(),
         "{{ '{:>1000000000}'.format(1) }}".to_owned(),
         "{{ 'x'|indent(10 ** 9, true) }}".to_owned(),

@@ -241,6 +241,16 @@ fn strangers_at_the_top(files: &[Tracked]) -> Vec<String> {
     tops.into_iter().map(str::to_owned).collect()
 }
 
+/// Fuzz targets that their manifest does not name, which nothing would build.
+fn forgotten_fuzzers(files: &[Tracked]) -> Vec<String> {
+    const FOLDER: &str = "tests/fuzz/";
+    let manifest = files.iter().find(|file| file.path == format!("{FOLDER}Cargo.toml"));
+    let manifest = manifest.and_then(|file| file.text.as_deref()).unwrap_or_default();
+    let targets = files.iter().filter_map(|file| file.path.strip_prefix(FOLDER));
+    let targets = targets.filter(|path| path.starts_with("fuzz_targets/"));
+    targets.filter(|path| !manifest.contains(&format!("path = \"{path}\""))).map(str::to_owned).collect()
+}
+
 #[test]
 fn files_are_short() {
     assert_none(&ratchet(&long_files(&tracked()), LONG_FILES));
@@ -288,12 +298,24 @@ fn the_top_level_is_closed() {
     assert_none(&strangers_at_the_top(&tracked()));
 }
 
+#[test]
+fn every_fuzzer_is_built() {
+    assert_none(&forgotten_fuzzers(&tracked()));
+}
+
 /// The checks on samples: each finds what it is for, and nothing else.
 mod samples {
     use super::*;
 
     fn sample(path: &str, text: &str) -> Tracked {
         Tracked { path: path.to_owned(), bytes: text.len(), text: Some(text.to_owned()) }
+    }
+
+    #[test]
+    fn fuzzers_are_named() {
+        let manifest = sample("tests/fuzz/Cargo.toml", "[[bin]]\npath = \"fuzz_targets/a.rs\"\n");
+        let target = |name: &str| sample(&format!("tests/fuzz/fuzz_targets/{name}.rs"), "");
+        assert_eq!(forgotten_fuzzers(&[manifest, target("a"), target("b")]), ["fuzz_targets/b.rs"]);
     }
 
     #[test]

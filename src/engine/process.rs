@@ -184,7 +184,7 @@ impl Render for Templates {
             eos: vocabulary.eos_text(),
             add_generation_prompt: true,
             enable_thinking,
-            tools: None,
+            ..RenderOptions::default()
         };
         template.render(messages, &options).map_err(|error| error.to_string())
     }

@@ -99,6 +99,7 @@ impl Server {
     }
 
     /// Process id of its engine, if that is a child.
+    #[cfg(feature = "llama")]
     pub fn engine_pid(&self) -> Option<u32> {
         let children = format!("/proc/{0}/task/{0}/children", self.pid());
         let of_thread = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
@@ -161,6 +162,7 @@ impl Server {
     }
 
     /// Puts llamita into the store by the routes, as `llamita`.
+    #[cfg(feature = "llama")]
     pub fn create_llamita(&self) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/llamita/llamita-f16.gguf");
         let bytes = std::fs::read(path).expect("llamita");

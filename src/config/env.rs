@@ -32,6 +32,9 @@ pub const OLLAMA_FLASH_ATTENTION: &str = "OLLAMA_FLASH_ATTENTION";
 pub const OLLAMA_KV_CACHE_TYPE: &str = "OLLAMA_KV_CACHE_TYPE";
 /// Origins that browsers may call from, separated by commas, besides the built-in ones (section 0.8).
 pub const OLLAMA_ORIGINS: &str = "OLLAMA_ORIGINS";
+/// Go templates where a model has one: true always, false never; unset: unless its Jinja template can do more
+/// (section 7.1).
+pub const OLLAMA_GO_TEMPLATE: &str = "OLLAMA_GO_TEMPLATE";
 /// Log level: true or 1 for debug, 2 for trace. Default info.
 pub const OLLAMA_DEBUG: &str = "OLLAMA_DEBUG";
 /// Keep blobs that no manifest names when the server starts. Default false.
@@ -57,6 +60,7 @@ pub const HELP: &[(&str, &str)] = &[
     (OLLAMA_FLASH_ATTENTION, "flash attention on or off (default: where devices support it)"),
     (OLLAMA_KV_CACHE_TYPE, "type of the KV memory (default f16)"),
     (OLLAMA_ORIGINS, "origins allowed besides the built-in ones, separated by commas"),
+    (OLLAMA_GO_TEMPLATE, "Go templates always or never (default: unless the Jinja template can do more)"),
     (OLLAMA_DEBUG, "1: log more, 2: log everything"),
     (OLLAMA_NOPRUNE, "keep unused blobs when the server starts"),
     (LLAMERO_READ_TIMEOUT, "how long a request may stand still (default 30s)"),
@@ -103,6 +107,8 @@ pub struct Settings {
     pub kv_cache_type: Option<String>,
     /// [`OLLAMA_ORIGINS`], as written.
     pub origins: Vec<String>,
+    /// [`OLLAMA_GO_TEMPLATE`]; `None`: whichever template can do more.
+    pub go_templates: Option<bool>,
     /// [`OLLAMA_DEBUG`].
     pub log_level: LogLevel,
     /// [`OLLAMA_NOPRUNE`].
@@ -163,6 +169,7 @@ impl Settings {
             origins: env
                 .text(OLLAMA_ORIGINS)
                 .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect()),
+            go_templates: env.flag(OLLAMA_GO_TEMPLATE),
             log_level: env.log_level(),
             no_prune: env.flag(OLLAMA_NOPRUNE).unwrap_or(false),
             timeouts: Timeouts {
@@ -271,6 +278,7 @@ mod tests {
             flash_attention: None,
             kv_cache_type: None,
             origins: Vec::new(),
+            go_templates: None,
             log_level: LogLevel::Info,
             no_prune: false,
             timeouts: Timeouts::default(),
@@ -312,6 +320,9 @@ mod tests {
         }
         assert_eq!(with(&[(OLLAMA_FLASH_ATTENTION, "")]).flash_attention, None);
         assert!(with(&[(OLLAMA_NOPRUNE, "yes")]).no_prune);
+        for (text, want) in [("1", Some(true)), ("0", Some(false)), ("", None)] {
+            assert_eq!(with(&[(OLLAMA_GO_TEMPLATE, text)]).go_templates, want, "{text}");
+        }
     }
 
     #[test]
@@ -358,6 +369,6 @@ mod tests {
     fn the_help_names_every_variable_once() {
         let mut names: Vec<_> = HELP.iter().map(|(name, _)| *name).collect();
         names.dedup();
-        assert_eq!(names.len(), 16);
+        assert_eq!(names.len(), 17);
     }
 }

@@ -20,4 +20,5 @@ pub mod sequence;
 pub mod stop;
 pub mod supervisor;
 pub mod synthetic;
+pub mod templates;
 pub mod wire;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use blobs::{BlobError, BlobWriter, Blobs};
 pub use create::{CreateError, CreateRequest, Licenses, Plan};
 pub use index::Index;
-pub use model::{Model, ModelError};
+pub use model::{Abilities, Model, ModelError};
 
 use crate::model::Name;
 use scan::Scanner;

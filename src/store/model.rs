@@ -9,10 +9,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use crate::config::limits::{LAYER_TEXT_BYTES, MANIFEST_BYTES};
+use crate::model::capabilities::{COMPLETION, Formatter, GoTemplate, Subject};
 use crate::model::config::ConfigError;
 use crate::model::gguf::{Arrays, Facts, Gguf, GgufError};
 use crate::model::manifest::ManifestError;
-use crate::model::{Config, Details, Digest, Layer, Manifest, Message, Name, capabilities, json};
+use crate::model::{Config, Details, Digest, Layer, Manifest, Message, Name, json};
+use crate::prompt::gotemplate::Template;
+use crate::prompt::tags::Tags;
 use crate::store::blobs::Blobs;
 use crate::store::files::{Stamp, read_bounded};
 
@@ -81,17 +84,69 @@ pub struct Model {
     pub system: Option<String>,
     /// The Go template.
     pub template: Option<String>,
+    /// Why the Go template cannot be used.
+    pub template_error: Option<String>,
     /// Messages that every conversation starts with.
     pub messages: Vec<Message>,
     /// The `details` of `tags`.
     pub details: Details,
     /// The `capabilities` of `tags`.
     pub capabilities: Vec<String>,
+    /// What is read off the Go template; empty where there is none.
+    shape: Shape,
+    /// With `OLLAMA_GO_TEMPLATE` unset, true and false.
+    abilities: [Abilities; 3],
     /// The manifest file and what it looked like when it was read.
     path: PathBuf,
     stamp: Stamp,
     /// Whether the stamp may be relied on.
     settled: bool,
+}
+
+/// What a model can do, and who makes its prompts. It depends on `OLLAMA_GO_TEMPLATE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// The `capabilities` of `show`, which requests are checked against.
+    pub capabilities: Vec<String>,
+    /// Who makes its prompts.
+    pub formatter: Formatter,
+}
+
+impl Abilities {
+    fn of(subject: Subject<'_>) -> [Self; 3] {
+        [None, Some(true), Some(false)].map(|go_templates| {
+            let subject = Subject { go_templates, ..subject };
+            Self { capabilities: subject.shown(), formatter: subject.formatter() }
+        })
+    }
+
+    /// Whether it can do this.
+    pub fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|known| known == capability)
+    }
+}
+
+/// What is read off a Go template.
+#[derive(Debug, Default)]
+struct Shape {
+    /// Names that it uses.
+    variables: Vec<String>,
+    /// Whether it shows the tags around thinking.
+    thinks: bool,
+}
+
+impl Shape {
+    /// Reads it off a template, or says why that is none.
+    fn of(template: Option<&str>) -> (Self, Option<String>) {
+        match template.map(Template::parse) {
+            None => (Self::default(), None),
+            Some(Ok(template)) => {
+                let variables = template.vars().to_vec();
+                (Self { variables, thinks: Tags::of(&template).thinks() }, None)
+            }
+            Some(Err(error)) => (Self::default(), Some(error.to_string())),
+        }
+    }
 }
 
 impl Model {
@@ -102,7 +157,22 @@ impl Model {
 
     /// Whether it answers prompts: what generate and chat ask first.
     pub fn completes(&self) -> bool {
-        self.capabilities.iter().any(|capability| capability == capabilities::COMPLETION)
+        self.capabilities.iter().any(|capability| capability == COMPLETION)
+    }
+
+    /// What it can do, with `OLLAMA_GO_TEMPLATE` as given.
+    pub fn abilities(&self, go_templates: Option<bool>) -> &Abilities {
+        let [unset, always, never] = &self.abilities;
+        match go_templates {
+            None => unset,
+            Some(true) => always,
+            Some(false) => never,
+        }
+    }
+
+    /// Whether its Go template fills in what stands between a prompt and a suffix.
+    pub fn template_fills_in(&self) -> bool {
+        self.shape.variables.iter().any(|name| name == "suffix")
     }
 
     /// Whether the manifest file is still the one that was read. One `stat`; a manifest that is only seconds old is
@@ -126,16 +196,35 @@ impl Model {
         let gguf = manifest.last(Layer::MODEL);
         let known = gguf.map(|layer| facts(&layer.digest)).transpose()?;
         let template = manifest.last(Layer::TEMPLATE).or_else(|| manifest.last(Layer::PROMPT));
+        let template = text(blobs, template)?;
+        let (shape, template_error) = Shape::of(template.as_deref());
+        let mut projectors = manifest.layers.iter().filter(|layer| layer.media_type == Layer::PROJECTOR).peekable();
+        let subject = Subject {
+            config: &config,
+            facts: known.as_deref(),
+            has_projector: projectors.peek().is_some(),
+            projector_hears: projectors.any(|layer| facts(&layer.digest).is_ok_and(|facts| facts.hears)),
+            template: template.as_deref().map(|text| GoTemplate {
+                text,
+                variables: &shape.variables,
+                thinks: shape.thinks,
+            }),
+            go_templates: None,
+        };
+        let (capabilities, abilities) = (subject.listed(), Abilities::of(subject));
         Ok(Self {
             weights: gguf.map(|layer| find(blobs, &layer.digest)).transpose()?,
             projectors: find_all(blobs, &manifest, Layer::PROJECTOR)?,
             adapters: find_all(blobs, &manifest, Layer::ADAPTER)?,
             params: parsed(blobs, manifest.last(Layer::PARAMS))?,
             system: text(blobs, manifest.last(Layer::SYSTEM))?,
-            template: text(blobs, template)?,
+            template,
+            template_error,
             messages: parsed(blobs, manifest.last(Layer::MESSAGES))?,
             details: Details::of(&manifest, &config, known.as_deref()),
-            capabilities: capabilities::of(&manifest, &config, known.as_deref()),
+            capabilities,
+            shape,
+            abilities,
             facts: known,
             name,
             digest: file.digest,

@@ -117,7 +117,7 @@ impl Host {
                 self.end(answering, &mut reply, ready, ended, now, outcome);
                 continue;
             }
-            send(answering, &mut reply);
+            answering.write(reply.writer, reply.outbox, false);
             if !reply.writer.is_drained() {
                 outcome.blocked.push(ready.request);
             }
@@ -134,7 +134,7 @@ impl Host {
         outcome: &mut Outcome,
     ) {
         answering.release();
-        send(answering, reply);
+        answering.write(reply.writer, reply.outbox, true);
         let mut end = answering.end(ended, &*self.vocabulary, now);
         end.total_ns = now.saturating_sub(reply.received_ns);
         end.load_ns = reply.load_ns;
@@ -154,13 +154,5 @@ impl Host {
                 outcome.failed.push((id, error.to_string()));
             }
         }
-    }
-}
-
-/// Sends the text that is ready.
-fn send(answering: &mut Answering, reply: &mut Reply<'_>) {
-    if !answering.text().is_empty() || !answering.logprobs().is_empty() {
-        reply.writer.token(reply.outbox, answering.text(), answering.logprobs());
-        answering.sent();
     }
 }

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use llamero_kernels::sampling::{self, Sampler};
 
 use super::paced::Paced;
+use super::parts::Parts;
 use crate::engine::backend::{Token, Vocabulary};
 use crate::engine::models::ModelId;
 use crate::engine::prepare::Start;
 use crate::engine::stop::AnswerText;
 use crate::engine::wire::{Completion, LoadOptions, StreamKey};
+use crate::prompt::parse::Parser;
+use crate::stream::back::Outbox;
 use crate::stream::frames::{Final, Logprob, ReplyWriter, TokenLogprob};
 
 /// Where a request stands.
@@ -74,6 +77,10 @@ pub struct Request {
 pub struct Answering {
     sampler: Sampler,
     text: AnswerText,
+    /// Tells thinking, calls and content apart; `None`: all is content.
+    parser: Option<Parser>,
+    /// Control tokens whose text the parser has to see; a handful.
+    preserved: Vec<Token>,
     /// Alternatives beside each token, if log probabilities are wanted.
     alternatives: Option<usize>,
     /// Log probabilities of tokens whose text is held back, each with the length of its text.
@@ -131,6 +138,8 @@ impl Answering {
         Self {
             sampler: start.sampler.clone(),
             text: AnswerText::new(std::mem::take(&mut start.stops)),
+            parser: start.parser.take(),
+            preserved: std::mem::take(&mut start.preserved),
             alternatives: start.logprobs,
             reported_later: Vec::new(),
             reported_early: 0,
@@ -158,8 +167,7 @@ impl Answering {
         self.predict == 0
     }
 
-    /// Chooses the next token from its row of logits. Text and log probabilities that may go out now are in
-    /// [`Self::text`] and [`Self::logprobs`] until [`Self::sent`].
+    /// Chooses the next token from its row of logits. What may go out now is for [`Self::write`].
     pub fn sample(&mut self, logits: &mut [f32], vocabulary: &dyn Vocabulary, now: u64) -> (Token, Option<Ended>) {
         if self.sampled == 0 {
             self.first_token_ns = now;
@@ -170,7 +178,8 @@ impl Answering {
         if vocabulary.is_end(token) {
             return (token, Some(Ended::Stop));
         }
-        let piece = vocabulary.piece(token);
+        let is_preserved = self.preserved.contains(&token);
+        let piece = if is_preserved { vocabulary.piece_special(token) } else { vocabulary.piece(token) };
         if let Some(alternatives) = self.alternatives {
             let logprob = self.logprob(logits, token, alternatives, vocabulary);
             self.reported_later.push((logprob, piece.len()));
@@ -183,18 +192,25 @@ impl Answering {
         (token, stopped.then_some(Ended::Stop))
     }
 
-    /// Text that may go out now.
-    pub fn text(&self) -> &str {
-        self.text.ready()
+    /// Writes the text and log probabilities that may go out now. `is_over`: no more will come.
+    pub fn write(&mut self, writer: &mut ReplyWriter, out: &mut Outbox, is_over: bool) {
+        let text = self.text.ready();
+        match &mut self.parser {
+            None if text.is_empty() && self.logprobs.is_empty() => return,
+            None => writer.token(out, text, &self.logprobs),
+            Some(parser) => {
+                let mut parts = Parts { writer, out, logprobs: &self.logprobs };
+                parser.push(text, &mut parts);
+                if is_over {
+                    parser.finish(&mut parts);
+                }
+                parts.finish();
+            }
+        }
+        self.sent();
     }
 
-    /// Log probabilities that go with it.
-    pub fn logprobs(&self) -> &[Logprob] {
-        &self.logprobs
-    }
-
-    /// Text and log probabilities have gone out.
-    pub fn sent(&mut self) {
+    fn sent(&mut self) {
         if let Some(Context { text: Some(text), .. }) = &mut self.context {
             text.push_str(self.text.ready());
         }

@@ -13,8 +13,9 @@ use crate::config::limits::{LOADED_MODELS_MAX, PREPARING_MAX};
 use crate::engine::backend::{Backend, Facts, LoadPlan, Vocabulary};
 use crate::engine::loader::{LoadError, Loader, StopLoad};
 use crate::engine::models::ModelId;
-use crate::engine::prepare::{PrepareError, Render, prepare};
+use crate::engine::prepare::{PrepareError, prepare};
 use crate::engine::sequence::RequestId;
+use crate::engine::templates::Templates;
 use crate::engine::wire::Completion;
 
 /// A prompt to be made.
@@ -61,15 +62,15 @@ impl Workers {
     /// When a thread cannot be started.
     pub fn start(
         preparers: usize,
-        render: &Arc<dyn Render>,
+        templates: &Arc<Templates>,
         loader: Arc<dyn Loader>,
         inbox: &Sender<Inbox>,
     ) -> io::Result<Self> {
         let (prepare, jobs) = channel::bounded(PREPARING_MAX);
         for number in 0..preparers.max(1) {
-            let (jobs, render, inbox) = (jobs.clone(), render.clone(), inbox.clone());
+            let (jobs, templates, inbox) = (jobs.clone(), templates.clone(), inbox.clone());
             let name = format!("prepare-{number}");
-            thread::Builder::new().name(name).spawn(move || prepare_all(&jobs, &*render, &inbox))?;
+            thread::Builder::new().name(name).spawn(move || prepare_all(&jobs, &templates, &inbox))?;
         }
         // Each model is loaded and unloaded once, and a load that did not fit is tried twice.
         let (load, jobs) = channel::bounded(LOADED_MODELS_MAX * 3);
@@ -92,14 +93,14 @@ impl Workers {
     }
 }
 
-fn prepare_all(jobs: &Receiver<PrepareJob>, render: &dyn Render, inbox: &Sender<Inbox>) {
+fn prepare_all(jobs: &Receiver<PrepareJob>, templates: &Templates, inbox: &Sender<Inbox>) {
     for job in jobs {
         let request = job.request;
         let result = if job.cancelled.is_set() {
             Err(PrepareError::Cancelled)
         } else {
             let vocabulary = &*job.vocabulary;
-            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, render);
+            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, templates);
             catch_unwind(AssertUnwindSafe(made)).unwrap_or(Err(PrepareError::Panicked))
         };
         if inbox.send(Inbox::Prepared { request, result }).is_err() {

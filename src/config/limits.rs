@@ -87,8 +87,9 @@ const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
 
 // ---- engine ---------------------------------------------------------------------------------------------------
 
-/// Largest message on the socket between front and engine: a whole JSON body and what we add to it.
-pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
+/// Largest message on the socket between front and engine: a whole JSON body and what we add to it, which may be the
+/// model's template, system message and messages.
+pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 4 * LAYER_TEXT_BYTES as usize;
 /// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
 pub const SEQUENCES_MAX: usize = 256;
 /// Sequence ids of a model with recurrent layers (Mamba and its hybrids): llama.cpp keeps a whole state for each id,

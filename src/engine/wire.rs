@@ -274,7 +274,7 @@ mod think_code {
         Some(Think::Level(Level::Max)),
     ];
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+    #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde hands the field over")]
     pub fn serialize<S: Serializer>(think: &Option<Think>, serializer: S) -> Result<S::Ok, S::Error> {
         let code = CODES.iter().position(|known| known == think).unwrap_or_default();
         (code as u8).serialize(serializer)

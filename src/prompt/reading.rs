@@ -12,6 +12,17 @@ pub struct Reading {
     pub parser: Parser,
     /// Special tokens whose text it has to see.
     pub preserved: Vec<String>,
+    /// What stands around the thinking, where the answer may begin with some: a format holds behind it only.
+    pub thinking: Option<Around>,
+}
+
+/// What stands around thinking, as the model writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Around {
+    /// In front; `None`: the prompt has opened it.
+    pub open: Option<String>,
+    /// Behind.
+    pub close: String,
 }
 
 /// What the choice of a parser depends on.
@@ -35,13 +46,38 @@ impl Asked<'_> {
     fn has_opened(&self, tag: &str) -> bool {
         !tag.is_empty() && self.prompt.trim_end().ends_with(tag)
     }
+
+    fn around(&self, open: &str, close: &str) -> Option<Around> {
+        let has_opened = open.is_empty() || self.has_opened(open);
+        let around = || Around { open: (!has_opened).then(|| open.to_owned()), close: close.to_owned() };
+        (!close.is_empty()).then(around)
+    }
 }
 
 /// The parser that a model's configuration names; `None` for a name that there is not, as Ollama has it.
 pub fn built_in(name: &str, asked: &Asked<'_>) -> Option<Reading> {
     let parser = by_name(name, asked.tools, asked.thinks(), asked.last)?;
     let preserved = known(name).map(|known| known.preserved.iter().map(|text| (*text).to_owned()).collect());
-    Some(Reading { parser, preserved: preserved.unwrap_or_default() })
+    let thinks = asked.thinks() != Some(false) || name == HARMONY;
+    let (open, close) = built_in_thinking(name).filter(|_| thinks).unwrap_or_default();
+    Some(Reading { parser, preserved: preserved.unwrap_or_default(), thinking: asked.around(open, close) })
+}
+
+/// The parser that always thinks.
+const HARMONY: &str = "harmony";
+
+/// What stands around the thinking that a built-in parser reads; nothing in front: an answer always begins with some.
+fn built_in_thinking(name: &str) -> Option<(&'static str, &'static str)> {
+    if !known(name)?.thinking {
+        return None;
+    }
+    Some(match name {
+        HARMONY => ("", "<|channel|>final<|message|>"),
+        "gemma4" => ("<|channel>", "<channel|>"),
+        "cohere" => ("<|START_THINKING|>", "<|END_THINKING|>"),
+        "glimmer" => return None,
+        _ => ("<think>", "</think>"),
+    })
 }
 
 /// The parser for the tags of a Go template. Thinking stays in the text where nobody asked for it. `None`: there is
@@ -61,7 +97,8 @@ pub fn jinja(template: &str, asked: &Asked<'_>) -> Option<Reading> {
         let parser = by_template(name, asked.tools, asked.thinks(), asked.last, asked.has_opened(open))?;
         let preserved = known(name).map_or(&[][..], |known| known.preserved);
         let preserved = preserved.iter().copied().chain([open, close]).map(str::to_owned).collect();
-        return Some(Reading { parser, preserved });
+        let (open, close) = if *name == HARMONY { built_in_thinking(name)? } else { (open, close) };
+        return Some(Reading { parser, preserved, thinking: asked.around(open, close) });
     }
     let call = CALLS.iter().find(|tag| template.contains(**tag)).unwrap_or(&"{");
     by_tags(call, open.to_owned(), close.to_owned(), asked)
@@ -105,8 +142,9 @@ fn by_tags(call: &str, think_open: String, think_close: String, asked: &Asked<'_
     }
     let preserved = [leading_token(call), &think_open, &think_close].map(str::to_owned).to_vec();
     let thinks = asked.has_opened(&think_open);
+    let thinking = asked.around(&think_open, &think_close);
     let template = Generic { tag: call.to_owned(), think_open, think_close, thinks, bare: true };
-    Some(Reading { parser: generic(template, asked.tools), preserved })
+    Some(Reading { parser: generic(template, asked.tools), preserved, thinking })
 }
 
 /// The token at the front of a tag such as `[TOOL_CALLS][`; the tag itself where it is no bracket.
@@ -200,6 +238,28 @@ mod tests {
             assert!(go(&tags, &asked(think)).is_none());
         }
         assert!(go(&Tags::default(), &asked(Some(Think::On))).is_none());
+    }
+
+    #[test]
+    fn what_stands_around_the_thinking_is_told() {
+        let none = Tools::default();
+        let asked = |think, prompt| Asked { tools: &none, think, last: None, prompt };
+        let tags = Tags { call: "{".into(), think_open: "[T]".into(), think_close: "[/T]".into() };
+        let around =
+            |open: Option<&str>, close: &str| Some(Around { open: open.map(str::to_owned), close: close.to_owned() });
+        let on = Some(Think::On);
+        for (reading, want) in [
+            (go(&tags, &asked(on, "")), around(Some("[T]"), "[/T]")),
+            (go(&tags, &asked(on, "a[T]\n")), around(None, "[/T]")),
+            (jinja("</think>", &asked(None, "")), around(Some("<think>"), "</think>")),
+            (jinja("<|channel|><|message|>", &asked(None, "")), around(None, "<|channel|>final<|message|>")),
+            (built_in("qwen3-thinking", &asked(on, "<think>")), around(None, "</think>")),
+            (built_in("qwen3-thinking", &asked(Some(Think::Off), "")), None),
+            (built_in("qwen3", &asked(on, "")), None),
+            (built_in("harmony", &asked(Some(Think::Off), "")), around(None, "<|channel|>final<|message|>")),
+        ] {
+            assert_eq!(reading.expect("a parser").thinking, want);
+        }
     }
 
     #[test]

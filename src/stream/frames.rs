@@ -110,9 +110,17 @@ impl ReplyWriter {
         if self.framing == Framing::Whole || self.events.streams_calls() {
             return self.part(out, Part::Call(call), logprobs);
         }
-        self.rest.add(Part::Call(call), &[]);
         if !logprobs.is_empty() {
             self.token(out, "", logprobs);
+        }
+        self.keep(out, Part::Call(call), &[]);
+    }
+
+    /// Keeps a piece for the last event.
+    fn keep(&mut self, out: &mut Outbox, part: Part<'_>, logprobs: &[Logprob]) {
+        self.rest.add(part, logprobs);
+        if self.rest.len() > WHOLE_REPLY_BYTES {
+            self.error(out, 500, "the answer is too long to be sent in one piece; ask for a stream");
         }
     }
 
@@ -121,11 +129,7 @@ impl ReplyWriter {
             return;
         }
         if self.framing == Framing::Whole {
-            self.rest.add(part, logprobs);
-            if self.rest.len() > WHOLE_REPLY_BYTES {
-                self.error(out, 500, "the answer is too long to be sent in one piece; ask for a stream");
-            }
-            return;
+            return self.keep(out, part, logprobs);
         }
         if self.pending.is_empty() && self.part_in_place(out, part, logprobs) {
             return;

@@ -11,3 +11,7 @@ mod streams;
 mod crash;
 #[cfg(feature = "llama")]
 mod llamita;
+#[cfg(feature = "llama")]
+mod models;
+#[cfg(feature = "llama")]
+mod text;

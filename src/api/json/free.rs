@@ -32,18 +32,6 @@ pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, 
     deserializer.deserialize_map(AnObject)
 }
 
-/// An array of objects.
-///
-/// # Errors
-/// When it is something else, or one of its elements is.
-pub fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {
-    #[derive(serde::Deserialize)]
-    struct Element(#[serde(deserialize_with = "object")] Map<String, Value>);
-
-    let elements = Vec::<Element>::deserialize(deserializer)?;
-    Ok(elements.into_iter().map(|element| element.0).collect())
-}
-
 struct Any;
 
 impl<'de> DeserializeSeed<'de> for Any {

@@ -9,7 +9,7 @@ use super::format::{self, Format};
 use super::options;
 use super::think::Think;
 use super::types::Purpose;
-use crate::api::{App, Call, Outcome, json};
+use crate::api::{App, Call, Outcome};
 use crate::engine::wire::{
     self, Completion, Dialect, KeepAlive, ModelRef, Prompt, Reader, ReplyFormat, Submit, Work, Writer,
 };
@@ -142,8 +142,8 @@ fn roles(model: &Model, formatter: Formatter, dialect: Dialect) -> Result<(Write
 
 /// JSON for the engine.
 pub fn text_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    // Strings, numbers and maps of them: always written, and always UTF-8.
-    String::from_utf8(json::to_vec(value).unwrap_or_default()).unwrap_or_default()
+    // Strings, numbers and maps of them can always be written.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The system message that a conversation begins with, if there is one.

@@ -63,6 +63,9 @@ pub const UPLOADS_PER_CORE_MAX: usize = 256;
 
 const _: () = assert!(UPLOAD_READ_BYTES <= UPLOAD_PIECE_BYTES && READ_BUFFER_BYTES <= UPLOAD_READ_BYTES);
 
+/// Jobs that tell their steps (`create`) at once, each with a thread; one more is told to try again.
+pub const LONG_JOBS_MAX: usize = 16;
+
 // ---- stream: the shared region ---------------------------------------------------------------------------------
 
 /// Network cores that one region can serve.
@@ -148,6 +151,9 @@ pub const LAYER_TEXT_BYTES: u64 = 4 * 1024 * 1024;
 pub const MANIFESTS_MAX: usize = 64 * 1024;
 /// A file that changed less than this long ago may change again without a new time stamp, so it is read again.
 pub const STAMP_SETTLE_MS: u64 = 2_000;
+/// A blob without a manifest is removed at start when it is older than this: a create follows its upload within the hour
+/// (the behaviour page, section 4).
+pub const PRUNE_AGE_MS: u64 = 3_600_000;
 /// Longest GGUF header: key-values and tensor table. Vocabularies of 256k tokens need about 10 MiB.
 pub const GGUF_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 /// Key-value pairs of a GGUF.

@@ -87,7 +87,12 @@ impl<S: Socket> Conn<S> {
 }
 
 /// Reads while a reply streams. Returns when the client has closed, or when told to stop.
-async fn watch<S: Socket>(reader: &mut OwnedReadHalf<S>, input: &mut Input, handle: CancelHandle, stop: &Cell<bool>) {
+pub(super) async fn watch<S: Socket>(
+    reader: &mut OwnedReadHalf<S>,
+    input: &mut Input,
+    handle: CancelHandle,
+    stop: &Cell<bool>,
+) {
     while !stop.get() {
         if !input.has_room() {
             // A client that pipelines this much waits for the kernel's buffer; its close is seen when we write.

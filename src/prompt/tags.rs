@@ -17,62 +17,14 @@ pub struct Tags {
 impl Tags {
     /// Reads them off a template.
     pub fn of(template: &Template) -> Self {
-        let mut tags = Self { call: call_tag(template.nodes()), ..Self::default() };
-        tags.look_for_thinking(template.nodes(), false);
-        tags
+        let (think_open, think_close) = template.thinking_tags().unwrap_or_default();
+        Self { think_open, think_close, call: call_tag(template.nodes()) }
     }
 
     /// Whether thinking can be told from the answer.
     pub fn thinks(&self) -> bool {
         !self.think_open.is_empty() && !self.think_close.is_empty()
     }
-
-    /// Goes through a list in order; `in_messages`: the innermost `range` around it goes through the messages. Of several
-    /// mentions of `.Thinking` the last one counts.
-    fn look_for_thinking(&mut self, list: &[Node], in_messages: bool) {
-        for node in list {
-            match node {
-                Node::Text(_) | Node::Break | Node::Continue => {}
-                Node::Action(pipe) => self.look_at(pipe, list, in_messages),
-                Node::Template(invocation) => self.look_at(&invocation.pipe, list, in_messages),
-                Node::If(branch) | Node::With(branch) => self.look_into(branch, list, in_messages),
-                Node::Range(branch) => self.look_into(branch, list, names(&branch.pipe, "Messages")),
-            }
-        }
-    }
-
-    fn look_into(&mut self, branch: &Branch, list: &[Node], in_messages: bool) {
-        self.look_at(&branch.pipe, list, in_messages);
-        self.look_for_thinking(&branch.list, in_messages);
-        self.look_for_thinking(branch.otherwise.as_deref().unwrap_or_default(), in_messages);
-    }
-
-    /// The texts at both ends of the list in which `.Thinking` stands.
-    fn look_at(&mut self, pipe: &Pipe, list: &[Node], in_messages: bool) {
-        if !in_messages || !names(pipe, "Thinking") {
-            return;
-        }
-        if let Some(Node::Text(first)) = list.first() {
-            self.think_open = trimmed(first);
-        }
-        if let Some(Node::Text(last)) = list.last() {
-            self.think_close = trimmed(last);
-        }
-    }
-}
-
-/// Whether a field that begins with `name` is mentioned.
-fn names(pipe: &Pipe, name: &str) -> bool {
-    let mut operands = pipe.commands.iter().flat_map(|command| &command.operands);
-    operands.any(|operand| match &operand.term {
-        Term::Field(fields) => fields.first().is_some_and(|field| &**field == name),
-        Term::Pipe(inner) => names(inner, name),
-        _ => false,
-    })
-}
-
-fn trimmed(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).trim().to_owned()
 }
 
 /// The first text in the branch for calls, up to the JSON.
@@ -144,29 +96,6 @@ mod tests {
             rows += 1;
         }
         assert!(rows > 0, "there are rows");
-    }
-
-    #[test]
-    fn tags_stand_around_the_thinking_of_messages() {
-        for (template, open, close) in [
-            (
-                "{{ range .Messages }}{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ end }}",
-                "<think>",
-                "</think>",
-            ),
-            ("{{ range $i, $m := .Messages }}[T] {{ .Thinking }} [/T]{{ end }}", "[T]", "[/T]"),
-            (
-                "{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ range .Messages }}{{ .Content }}{{ end }}",
-                "",
-                "",
-            ),
-            ("{{ range .Messages }}a{{ range .ToolCalls }}b{{ .Thinking }}c{{ end }}d{{ end }}", "", ""),
-            ("{{ range .Messages }}a{{ if and $.Think (ne .Thinking \"\") }}b{{ end }}c{{ end }}", "a", "c"),
-        ] {
-            let tags = Tags::of(&Template::parse(template).expect(template));
-            assert_eq!((tags.think_open.as_str(), tags.think_close.as_str()), (open, close), "{template}");
-            assert_eq!(tags.thinks(), !open.is_empty());
-        }
     }
 
     #[test]

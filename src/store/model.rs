@@ -9,13 +9,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use crate::config::limits::{LAYER_TEXT_BYTES, MANIFEST_BYTES};
-use crate::model::capabilities::{COMPLETION, Formatter, GoTemplate, Subject};
+use crate::model::capabilities::{GoTemplate, Subject};
 use crate::model::config::ConfigError;
 use crate::model::gguf::{Arrays, Facts, Gguf, GgufError};
 use crate::model::manifest::ManifestError;
-use crate::model::{Config, Details, Digest, Layer, Manifest, Message, Name, json};
-use crate::prompt::gotemplate::Template;
-use crate::prompt::tags::Tags;
+use crate::model::{Config, Details, Digest, Layer, Manifest, Message, Name, capabilities, json};
+use crate::prompt::gotemplate::{ParseError, Template};
+use crate::store::abilities::{Abilities, Known};
 use crate::store::blobs::Blobs;
 use crate::store::files::{Stamp, read_bounded};
 
@@ -84,18 +84,19 @@ pub struct Model {
     pub system: Option<String>,
     /// The Go template.
     pub template: Option<String>,
+    /// What that template can do; `None` where there is none, or it is broken.
+    pub go_side: Option<GoSide>,
     /// Why the Go template cannot be used.
-    pub template_error: Option<String>,
+    pub template_error: Option<ParseError>,
+    /// Whether its projector hears: [`Facts::hears`].
+    pub projector_hears: bool,
     /// Messages that every conversation starts with.
     pub messages: Vec<Message>,
     /// The `details` of `tags`.
     pub details: Details,
     /// The `capabilities` of `tags`.
     pub capabilities: Vec<String>,
-    /// What is read off the Go template; empty where there is none.
-    shape: Shape,
-    /// With `OLLAMA_GO_TEMPLATE` unset, true and false.
-    abilities: [Abilities; 3],
+    abilities: Known,
     /// The manifest file and what it looked like when it was read.
     path: PathBuf,
     stamp: Stamp,
@@ -103,53 +104,51 @@ pub struct Model {
     settled: bool,
 }
 
-/// What a model can do, and who makes its prompts. It depends on `OLLAMA_GO_TEMPLATE`.
+/// What can be told from a Go template without running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Abilities {
-    /// The `capabilities` of `show`, which requests are checked against.
-    pub capabilities: Vec<String>,
-    /// Who makes its prompts.
-    pub formatter: Formatter,
+pub struct GoSide {
+    /// Names of the fields and variables in it, in lower case.
+    pub variables: Vec<String>,
+    /// Whether it tells the tags around thinking (the behaviour page, section 7.5).
+    pub thinks: bool,
 }
 
-impl Abilities {
-    fn of(subject: Subject<'_>) -> [Self; 3] {
-        [None, Some(true), Some(false)].map(|go_templates| {
-            let subject = Subject { go_templates, ..subject };
-            Self { capabilities: subject.shown(), formatter: subject.formatter() }
-        })
+impl GoSide {
+    /// Reads a template.
+    fn of(template: &str) -> Result<Self, ParseError> {
+        let template = Template::parse(template)?;
+        Ok(Self { variables: template.vars().to_vec(), thinks: template.thinking_tags().is_some() })
     }
 
-    /// Whether it can do this.
-    pub fn has(&self, capability: &str) -> bool {
-        self.capabilities.iter().any(|known| known == capability)
-    }
-}
-
-/// What is read off a Go template.
-#[derive(Debug, Default)]
-struct Shape {
-    /// Names that it uses.
-    variables: Vec<String>,
-    /// Whether it shows the tags around thinking.
-    thinks: bool,
-}
-
-impl Shape {
-    /// Reads it off a template, or says why that is none.
-    fn of(template: Option<&str>) -> (Self, Option<String>) {
-        match template.map(Template::parse) {
-            None => (Self::default(), None),
-            Some(Ok(template)) => {
-                let variables = template.vars().to_vec();
-                (Self { variables, thinks: Tags::of(&template).thinks() }, None)
-            }
-            Some(Err(error)) => (Self::default(), Some(error.to_string())),
-        }
+    /// Whether it fills in what stands between a prompt and a suffix.
+    pub fn fills_in(&self) -> bool {
+        self.variables.iter().any(|name| name == "suffix")
     }
 }
 
 impl Model {
+    /// What capabilities and formatter are asked of. `go_templates`: `OLLAMA_GO_TEMPLATE`.
+    pub fn subject(&self, go_templates: Option<bool>) -> Subject<'_> {
+        let template = self.template.as_deref().map(|text| GoTemplate {
+            text,
+            variables: self.go_side.as_ref().map_or(&[], |side| side.variables.as_slice()),
+            thinks: self.go_side.as_ref().is_some_and(|side| side.thinks),
+        });
+        Subject {
+            config: &self.config,
+            facts: self.facts.as_deref(),
+            has_projector: !self.projectors.is_empty(),
+            projector_hears: self.projector_hears,
+            template,
+            go_templates,
+        }
+    }
+
+    /// What it can do, with `OLLAMA_GO_TEMPLATE` as given.
+    pub fn abilities(&self, go_templates: Option<bool>) -> &Abilities {
+        self.abilities.get(self.subject(go_templates))
+    }
+
     /// Bytes of all its blobs, as `tags` shows them.
     pub fn size(&self) -> u64 {
         self.manifest.size()
@@ -157,22 +156,7 @@ impl Model {
 
     /// Whether it answers prompts: what generate and chat ask first.
     pub fn completes(&self) -> bool {
-        self.capabilities.iter().any(|capability| capability == COMPLETION)
-    }
-
-    /// What it can do, with `OLLAMA_GO_TEMPLATE` as given.
-    pub fn abilities(&self, go_templates: Option<bool>) -> &Abilities {
-        let [unset, always, never] = &self.abilities;
-        match go_templates {
-            None => unset,
-            Some(true) => always,
-            Some(false) => never,
-        }
-    }
-
-    /// Whether its Go template fills in what stands between a prompt and a suffix.
-    pub fn template_fills_in(&self) -> bool {
-        self.shape.variables.iter().any(|name| name == "suffix")
+        self.capabilities.iter().any(|capability| capability == capabilities::COMPLETION)
     }
 
     /// Whether the manifest file is still the one that was read. One `stat`; a manifest that is only seconds old is
@@ -197,34 +181,23 @@ impl Model {
         let known = gguf.map(|layer| facts(&layer.digest)).transpose()?;
         let template = manifest.last(Layer::TEMPLATE).or_else(|| manifest.last(Layer::PROMPT));
         let template = text(blobs, template)?;
-        let (shape, template_error) = Shape::of(template.as_deref());
-        let mut projectors = manifest.layers.iter().filter(|layer| layer.media_type == Layer::PROJECTOR).peekable();
-        let subject = Subject {
-            config: &config,
-            facts: known.as_deref(),
-            has_projector: projectors.peek().is_some(),
-            projector_hears: projectors.any(|layer| facts(&layer.digest).is_ok_and(|facts| facts.hears)),
-            template: template.as_deref().map(|text| GoTemplate {
-                text,
-                variables: &shape.variables,
-                thinks: shape.thinks,
-            }),
-            go_templates: None,
-        };
-        let (capabilities, abilities) = (subject.listed(), Abilities::of(subject));
-        Ok(Self {
+        let go_side = template.as_deref().map(GoSide::of).transpose();
+        let projector = manifest.layers.iter().find(|layer| layer.media_type == Layer::PROJECTOR);
+        let projector = projector.map(|layer| facts(&layer.digest)).transpose()?;
+        let mut model = Self {
             weights: gguf.map(|layer| find(blobs, &layer.digest)).transpose()?,
             projectors: find_all(blobs, &manifest, Layer::PROJECTOR)?,
             adapters: find_all(blobs, &manifest, Layer::ADAPTER)?,
             params: parsed(blobs, manifest.last(Layer::PARAMS))?,
             system: text(blobs, manifest.last(Layer::SYSTEM))?,
+            template_error: go_side.as_ref().err().cloned(),
+            go_side: go_side.unwrap_or_default(),
+            abilities: Known::default(),
+            projector_hears: projector.is_some_and(|facts| facts.hears),
             template,
-            template_error,
             messages: parsed(blobs, manifest.last(Layer::MESSAGES))?,
             details: Details::of(&manifest, &config, known.as_deref()),
-            capabilities,
-            shape,
-            abilities,
+            capabilities: Vec::new(),
             facts: known,
             name,
             digest: file.digest,
@@ -234,8 +207,16 @@ impl Model {
             path: file.path,
             stamp: file.stamp,
             settled: file.settled,
-        })
+        };
+        model.capabilities = model.subject(None).listed();
+        Ok(model)
     }
+}
+
+/// Its licences, in order.
+pub(super) fn licenses(blobs: &Blobs, manifest: &Manifest) -> Result<Vec<String>, ModelError> {
+    let layers = manifest.layers.iter().filter(|layer| layer.media_type == Layer::LICENSE);
+    layers.map(|layer| Ok(text(blobs, Some(layer))?.unwrap_or_default())).collect()
 }
 
 /// The bytes of a manifest, and what the file was like when they were read.

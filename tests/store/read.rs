@@ -55,7 +55,7 @@ fn abilities_are_those_that_ollama_shows() {
     for (go_templates, formatter) in [(Some(true), Formatter::GoTemplate), (Some(false), Formatter::Jinja)] {
         assert_eq!(templated.abilities(go_templates).formatter, formatter);
     }
-    assert_eq!((&templated.template_error, templated.template_fills_in()), (&None, false));
+    assert!(templated.template_error.is_none() && templated.go_side.as_ref().is_some_and(|side| !side.fills_in()));
 }
 
 #[test]

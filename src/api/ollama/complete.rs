@@ -90,7 +90,7 @@ impl Manner {
         tools: &[Tool],
     ) -> Result<Self, ApiError> {
         if let Some(error) = &model.template_error {
-            return Err(ApiError::new(500, error.clone()));
+            return Err(ApiError::new(500, error.to_string()));
         }
         let thinks = abilities.has(THINKING);
         if !thinks && think.is_some_and(Think::wanted) {

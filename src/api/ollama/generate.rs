@@ -10,7 +10,7 @@ use crate::api::{App, Call, Outcome, json};
 use crate::engine::wire::{Chat, Dialect, Gap, Prompt, Reader, Writer};
 use crate::model::Message;
 use crate::model::capabilities::VISION;
-use crate::store::Model;
+use crate::store::{GoSide, Model};
 
 /// Answers a request.
 pub fn handle(app: &Arc<App>, mut body: Vec<u8>, call: Call) -> Outcome {
@@ -76,7 +76,7 @@ fn prompt(request: &GenerateRequest, model: &Model, writer: Writer) -> (Prompt, 
     }
     if !request.suffix.is_empty() {
         // Of a model's own ways to fill a gap its Go template comes first, even where chats go through Jinja.
-        let own = if model.template_fills_in() { Writer::Go } else { Writer::Gguf };
+        let own = if model.go_side.as_ref().is_some_and(GoSide::fills_in) { Writer::Go } else { Writer::Gguf };
         let gap = Gap {
             prompt: request.prompt.clone(),
             suffix: request.suffix.clone(),

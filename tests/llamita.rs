@@ -238,6 +238,7 @@ fn the_template_in_the_file_renders_the_recorded_prompts() {
             add_generation_prompt: true,
             enable_thinking: record.request.chat_template_kwargs.map(|arguments| arguments.enable_thinking),
             tools: tools.as_deref(),
+            ..RenderOptions::default()
         };
         let prompt = template.render(&messages.to_string(), &options);
         assert_eq!(prompt.as_deref(), Ok(record.prompt.as_str()), "prompt of {}", record.id);

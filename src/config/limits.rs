@@ -192,15 +192,23 @@ const _: () = assert!(GGUF_TENSOR_NAME_BYTES <= GGUF_NAME_BYTES);
 
 /// Longest text that a chat template may render.
 pub const PROMPT_BYTES: usize = 64 * 1024 * 1024;
-/// Steps that a chat template may take (minijinja's fuel).
+/// Steps that a Jinja template may take; 64 bytes of text that it makes or looks at are one step too.
 pub const TEMPLATE_FUEL: u64 = 20_000_000;
+/// The same when a Jinja template is tried out, which happens a few times when it is compiled.
+pub const TEMPLATE_PROBE_FUEL: u64 = 500_000;
+/// Text that a Jinja template may make in all when it is tried out.
+pub const TEMPLATE_PROBE_BYTES: usize = 16 * 1024 * 1024;
+/// Operators in one tag of a Jinja template: a row of them makes a tree as deep.
+pub const TEMPLATE_OPERATORS_MAX: usize = 1_000;
 /// Nodes, commands and words of a Go template. The longest that anyone uses have some hundreds.
 pub const GO_TEMPLATE_NODES_MAX: usize = 64 * 1024;
-/// Deepest nesting of actions, `else if`s and parentheses in a Go template, which its parser follows by recursion.
+/// Deepest nesting of actions, `else if`s, blocks and parentheses in a template, which its parser follows by recursion.
 pub const TEMPLATE_DEPTH_MAX: usize = 200;
-/// Deepest recursion of a Go template that runs, calls of other templates included. Takes less than 1 MiB of stack.
+/// Deepest recursion of a template that runs, calls of other templates and macros included. Takes less than 1 MiB of stack.
 pub const TEMPLATE_STACK_MAX: usize = 500;
-/// Text that a Go template may make in all, its output and the texts in its variables together.
+/// Deepest nesting of a Jinja template's values that are printed or compared.
+pub const TEMPLATE_VALUE_DEPTH_MAX: usize = 256;
+/// Text that a template may make in all, its output and the texts and lists in its variables together.
 pub const TEMPLATE_WORK_BYTES: usize = 4 * PROMPT_BYTES;
 
 const _: () = assert!(TEMPLATE_DEPTH_MAX * 2 <= TEMPLATE_STACK_MAX && PROMPT_BYTES <= TEMPLATE_WORK_BYTES);

@@ -1,7 +1,7 @@
 //! Prompts out of messages and templates, and the parsers for their answers. Templates are parsed once and kept: workers
 //! share them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{ToSpan, Zoned};
 
@@ -83,20 +83,32 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
+    /// Made outside of the lock, which no other request waits for: two may make the same one at the same time.
     fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Arc<T>, E> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = kept.iter().position(|(known, _)| known == text) {
-            let entry = kept.remove(place);
-            let made = entry.1.clone();
-            kept.push(entry);
+        if let Some(made) = self.known(text) {
             return Ok(made);
         }
         let made = Arc::new(make(text)?);
-        if kept.len() >= TEMPLATES_MAX {
-            kept.remove(0);
+        if self.known(text).is_none() {
+            let mut kept = self.lock();
+            if kept.len() >= TEMPLATES_MAX {
+                kept.remove(0);
+            }
+            kept.push((text.to_owned(), made.clone()));
         }
-        kept.push((text.to_owned(), made.clone()));
         Ok(made)
+    }
+
+    /// The one of this text, which is the latest now.
+    fn known(&self, text: &str) -> Option<Arc<T>> {
+        let mut kept = self.lock();
+        let place = kept.iter().position(|(known, _)| known == text)?;
+        kept.get_mut(place..)?.rotate_left(1);
+        kept.last().map(|(_, made)| made.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Arc<T>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,7 +194,9 @@ impl Templates {
                 eos: vocabulary.eos_text(),
                 add_generation_prompt,
                 enable_thinking: talk.think.map(Think::wanted),
+                reasoning_effort: talk.think.and_then(Think::level),
                 tools: tools.as_deref(),
+                now: None,
             };
             template.render(&messages, &options).map_err(|error| refused(&error))
         };

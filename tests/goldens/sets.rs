@@ -12,15 +12,17 @@ use super::runner::rows;
 pub struct Sets {
     messages: HashMap<String, Vec<Message>>,
     tools: HashMap<String, Vec<Tool>>,
+    raw_tools: HashMap<String, Vec<Value>>,
 }
 
 impl Sets {
     /// Reads them from the folder of the rows.
     pub fn load(folder: &Path) -> Self {
-        let mut sets = Self { messages: HashMap::new(), tools: HashMap::new() };
+        let mut sets = Self { messages: HashMap::new(), tools: HashMap::new(), raw_tools: HashMap::new() };
         for mut row in rows(folder, "sets.jsonl") {
             let name = row["set"].as_str().expect("a name").to_owned();
-            if row["tools"].is_array() {
+            if let Some(tools) = row["tools"].as_array() {
+                sets.raw_tools.insert(name.clone(), tools.clone());
                 sets.tools.insert(name, serde_json::from_value(row["tools"].take()).expect("tools"));
             } else {
                 sets.messages.insert(name, serde_json::from_value(row["messages"].take()).expect("messages"));
@@ -44,5 +46,10 @@ impl Sets {
             Value::String(name) => Some(self.tools[name].clone()),
             list => Some(serde_json::from_value(list.clone()).expect("tools")),
         }
+    }
+
+    /// The tools that a row names, as they stand there; none where it names none.
+    pub fn raw_tools(&self, row: &Value) -> &[Value] {
+        row["tools"].as_str().map_or(&[], |name| &self.raw_tools[name])
     }
 }

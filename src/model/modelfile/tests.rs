@@ -1,4 +1,4 @@
-//! The recorded rows, what Ollama gets wrong, and random Modelfiles.
+//! What Ollama gets wrong, and random Modelfiles. The recorded rows are among the goldens.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -6,65 +6,6 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::config::limits::{MODELFILE_BYTES, MODELFILE_COMMANDS_MAX};
 use crate::model::Message;
-
-/// A command by the name and the value that the rows have for it.
-fn recorded(command: &Command) -> Value {
-    let (name, args) = match command {
-        Command::From(value) => ("model", value.clone()),
-        Command::Template(value) => ("template", value.clone()),
-        Command::System(value) => ("system", value.clone()),
-        Command::License(value) => ("license", value.clone()),
-        Command::Adapter(value) => ("adapter", value.clone()),
-        Command::Draft(value) => ("draft", value.clone()),
-        Command::Renderer(value) => ("renderer", value.clone()),
-        Command::Parser(value) => ("parser", value.clone()),
-        Command::Requires(value) => ("requires", value.clone()),
-        Command::Parameter { name, value } => (name.as_str(), value.clone()),
-        Command::Message { role, content } => ("message", format!("{role}: {content}")),
-    };
-    json!({"name": name, "args": args})
-}
-
-/// What Ollama's own code made of each text: its commands and canonical form, or the error in its words.
-#[test]
-fn modelfiles_are_read_as_recorded() {
-    let rows = include_str!("../../../tests/data/goldens/modelfiles.jsonl").lines();
-    assert_eq!(rows.clone().count(), 37);
-    for row in rows {
-        let row: Value = serde_json::from_str(row).unwrap();
-        let got = match row["text"].as_str().unwrap().parse::<Modelfile>() {
-            Ok(file) => {
-                let commands: Vec<_> = file.commands.iter().map(recorded).collect();
-                assert_eq!(file.to_string().parse(), Ok(file.clone()), "{row}");
-                json!({"commands": commands, "string": file.to_string()})
-            }
-            Err(error) => json!({"error": error.to_string()}),
-        };
-        assert_eq!(got, row["want"], "{row}");
-    }
-}
-
-#[test]
-fn parameters_are_typed_as_recorded() {
-    let rows = include_str!("../../../tests/data/goldens/params.jsonl").lines();
-    assert_eq!(rows.clone().count(), 13);
-    for row in rows {
-        let row: Value = serde_json::from_str(row).unwrap();
-        let mut got = Map::new();
-        let mut error = None;
-        for (name, texts) in row["params"].as_object().unwrap() {
-            let texts: Vec<_> = texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
-            match typed(name, &texts) {
-                Ok(value) => _ = got.insert(name.clone(), value),
-                Err(reason) => error = Some(reason.to_string()),
-            }
-        }
-        match error {
-            Some(error) => assert_eq!(error, row["want"]["error"], "{row}"),
-            None => assert_eq!(Value::Object(got), row["want"]["value"], "{row}"),
-        }
-    }
-}
 
 #[test]
 fn parameters_take_what_their_types_allow() {

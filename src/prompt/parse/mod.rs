@@ -154,8 +154,6 @@ impl Parser {
 }
 
 #[cfg(test)]
-mod goldens;
-#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod testing;

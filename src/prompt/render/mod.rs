@@ -31,8 +31,6 @@ mod qwen_vl;
 mod table;
 
 #[cfg(test)]
-mod goldens;
-#[cfg(test)]
 mod tests;
 
 use std::borrow::Borrow;

@@ -3,6 +3,7 @@
 use jiff::civil::date;
 use serde_json::{Value, json};
 
+use super::table::RENDERERS;
 use super::{Conversation, RenderError, by_name};
 use crate::config::limits::{JSON_DEPTH_MAX, PROMPT_BYTES};
 use crate::model::tool::{ToolProperties, ToolProperty};
@@ -104,5 +105,17 @@ fn a_prompt_that_grows_too_long_is_refused_by_all() {
     let messages = [Message { role: "user".into(), content, ..Message::default() }];
     for renderer in super::table::RENDERERS {
         assert_eq!(render(renderer.name(), &messages, &[]), Err(RenderError::TooLong), "{}", renderer.name());
+    }
+}
+
+#[test]
+fn prompts_begin_with_the_bos_that_their_renderer_names() {
+    let message = Message { role: "user".into(), content: "a".into(), ..Message::default() };
+    let conversation = Conversation { messages: &[message], tools: &[], think: None, today: date(2026, 1, 1) };
+    for renderer in RENDERERS {
+        let prompt = renderer.render(&conversation).expect("a prompt");
+        // Cohere leaves it to the tokenizer.
+        assert_eq!(prompt.starts_with(renderer.bos()), renderer.name() != "cohere", "{}", renderer.name());
+        assert_eq!(by_name(renderer.name()).expect("itself").name(), renderer.name());
     }
 }

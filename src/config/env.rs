@@ -156,8 +156,9 @@ impl CloudSwitch {
     /// Reads the text of `server.json`; what is no such file switches nothing off.
     fn of_file(text: &str) -> bool {
         let settings: Option<serde_json::Value> = serde_json::from_str(text).ok();
-        settings
-            .is_some_and(|settings| settings.get("disable_ollama_cloud").and_then(|off| off.as_bool()) == Some(true))
+        settings.is_some_and(|settings| {
+            settings.get("disable_ollama_cloud").and_then(serde_json::Value::as_bool) == Some(true)
+        })
     }
 }
 

@@ -48,7 +48,7 @@ impl Store {
         }
         remove_empty_folders(&root, &path);
         self.refresh()?;
-        self.remove_unused(blobs);
+        self.remove_unused(&blobs);
         Ok(true)
     }
 
@@ -60,13 +60,13 @@ impl Store {
         self.write_manifest(name, &bytes).map_err(StoreError::while_it_is("written"))?;
         self.refresh()?;
         if self.prunes {
-            self.remove_unused(old.unwrap_or_default());
+            self.remove_unused(&old.unwrap_or_default());
         }
         Ok(())
     }
 
     /// Removes those of `blobs` that no manifest names. A manifest that cannot be read may name any blob.
-    fn remove_unused(&self, blobs: Vec<Digest>) {
+    fn remove_unused(&self, blobs: &[Digest]) {
         let Some(used) = lock(&self.scanner).used() else {
             return tracing::warn!("unused blobs stay, because a manifest cannot be read");
         };

@@ -4,6 +4,7 @@ mod deadlines;
 mod drain;
 mod pipelines;
 mod refused;
+mod routes;
 mod server;
 mod streams;
 

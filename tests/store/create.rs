@@ -109,6 +109,23 @@ fn what_is_wrong_with_a_request_is_told_in_ollamas_words() {
             json!({"model": "x", "files": {"a.safetensors": LLAMITA}}),
             "400: converting safetensors is not supported yet",
         ),
+    ];
+    for (request, want) in table {
+        let said = create(&store, request.clone()).join("|");
+        assert!(said.starts_with(&want.replace("{absent}", &absent)), "{request}: {said}");
+        assert!(!said.contains(folder.0.path().to_str().unwrap()), "{said}");
+    }
+    assert_eq!(listed(&store), [""; 0]);
+    assert_eq!(fs::read_dir(folder.0.path().join("manifests")).unwrap().count(), 0);
+}
+
+/// What comes with later work, and what no work will bring.
+#[test]
+fn what_is_not_supported_is_refused_in_a_sentence() {
+    let folder = Folder::new();
+    let store = folder.open();
+    upload(&store, &llamita());
+    let table = [
         (json!({"model": "x", "adapters": {"a": ""}}), "400: invalid digest format"),
         (
             json!({"model": "x", "adapters": {"a": "b"}}),
@@ -144,11 +161,9 @@ fn what_is_wrong_with_a_request_is_told_in_ollamas_words() {
     ];
     for (request, want) in table {
         let said = create(&store, request.clone()).join("|");
-        assert!(said.starts_with(&want.replace("{absent}", &absent)), "{request}: {said}");
-        assert!(!said.contains(folder.0.path().to_str().unwrap()), "{said}");
+        assert!(said.starts_with(want), "{request}: {said}");
     }
     assert_eq!(listed(&store), [""; 0]);
-    assert_eq!(fs::read_dir(folder.0.path().join("manifests")).unwrap().count(), 0);
 }
 
 /// GGUFs that are no model by themselves.

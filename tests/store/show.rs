@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::create::create;
 use crate::folder::{Folder, LLAMITA, expected, llamita, model_gguf, name, number, upload, word};
 
-fn show(store: &Store, model: &str, request: ShowRequest) -> Value {
+fn show(store: &Store, model: &str, request: &ShowRequest) -> Value {
     let model = store.resolve(&name(model)).unwrap().unwrap();
-    serde_json::from_slice(&answer(store, &model, &request, None, None).unwrap().body).unwrap()
+    serde_json::from_slice(&answer(store, &model, request, None, None).unwrap().body).unwrap()
 }
 
 /// The recording without what Ollama's rewriting of the weights and its unordered maps made of it.
@@ -21,7 +21,7 @@ fn models_are_shown_as_recorded() {
     let shown = expected["show"].as_object().unwrap();
     assert_eq!(shown.len(), 4);
     for (model, want) in shown {
-        let got = show(&store, model, ShowRequest::default());
+        let got = show(&store, model, &ShowRequest::default());
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         let mut with_tensors = keys(want);
         let place = with_tensors.iter().position(|key| key == "model_info").unwrap();
@@ -51,13 +51,13 @@ fn a_request_changes_what_is_shown() {
     let folder = Folder::recorded();
     let store = folder.open();
     let options = json!({"num_ctx": 7}).as_object().unwrap().clone();
-    let got = show(&store, "mario", ShowRequest { system: "other".into(), options, ..ShowRequest::default() });
+    let got = show(&store, "mario", &ShowRequest { system: "other".into(), options, ..ShowRequest::default() });
     assert_eq!(got["system"], "other");
     let modelfile = got["modelfile"].as_str().unwrap();
     assert!(modelfile.contains("SYSTEM other\n") && modelfile.contains("PARAMETER num_ctx 7\n"), "{modelfile}");
     assert!(got["parameters"].as_str().unwrap().contains("num_ctx                        1024"), "{got}");
-    let brief = show(&store, "llamita", ShowRequest::default());
-    let verbose = show(&store, "llamita", ShowRequest { verbose: true, ..ShowRequest::default() });
+    let brief = show(&store, "llamita", &ShowRequest::default());
+    let verbose = show(&store, "llamita", &ShowRequest { verbose: true, ..ShowRequest::default() });
     assert_eq!(brief["model_info"]["tokenizer.ggml.tokens"], Value::Null);
     assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"].as_array().unwrap().len(), 1024);
     assert_eq!(brief["tensors"], verbose["tensors"]);
@@ -100,7 +100,7 @@ fn numbers_that_are_missing_are_no_trouble() {
     let file = model_gguf("bert", &[number("bert.pooling_type", 1), word("general.name", "hidden")]);
     let digest = upload(&store, &file).to_string();
     create(&store, json!({"model": "e", "files": {"e.gguf": digest}}));
-    let got = show(&store, "e", ShowRequest::default());
+    let got = show(&store, "e", &ShowRequest::default());
     assert_eq!(got["capabilities"], json!(["embedding"]));
     assert_eq!(got["details"]["quantization_level"], "unknown");
     assert_eq!(got["template"], "{{ .Prompt }}");

@@ -34,7 +34,7 @@ pub fn handle(app: Arc<App>, mut body: Vec<u8>) -> Outcome {
 }
 
 fn refusal(error: &CreateError) -> ApiError {
-    if error.status() == 500 {
+    if error.is_ours() {
         tracing::error!(error = error as &dyn std::error::Error, "a model was not made");
     }
     ApiError::new(error.status(), error.to_string())

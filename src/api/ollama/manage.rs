@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::api::json::{self, Request, quote};
 use crate::api::{Answer, App, Outcome};
 use crate::model::Name;
-use crate::model::name::{NameError, Requested};
+use crate::model::name::{NameError, Requested, Source};
 use crate::store::StoreError;
 
 /// Body of `/api/copy`.
@@ -64,8 +64,9 @@ pub fn delete(app: Arc<App>, mut body: Vec<u8>) -> Outcome {
     };
     let text = if request.model.is_empty() { request.name } else { request.model };
     let name = match text.parse::<Requested>() {
-        // A model that runs elsewhere has an entry under its whole name, the word for that included.
-        Ok(_) => text.trim().trim_end_matches(":local").parse::<Name>(),
+        // A model that runs elsewhere has its entry under the whole name, with the word that says so.
+        Ok(Requested { source: Source::Cloud, .. }) => text.trim().parse::<Name>(),
+        Ok(requested) => Ok(requested.name),
         Err(error) => Err(error),
     };
     let name = match name {

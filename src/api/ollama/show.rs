@@ -164,7 +164,7 @@ pub fn answer(
     Ok(Answer::json(&ShowReply {
         modelfile: modelfile(model, request, system, &licenses),
         license: licenses.join("\n"),
-        parameters: parameters_text(&model.params, |text| quote(text)),
+        parameters: parameters_text(&model.params, quote),
         template: subject.template_text(),
         system: system.unwrap_or_default(),
         details: shown,

@@ -54,10 +54,10 @@ impl<'t> Search<'t> {
             return;
         }
         if let Some(Node::Text(text)) = around.first() {
-            self.opening = String::from_utf8_lossy(text).trim().to_owned();
+            String::from_utf8_lossy(text).trim().clone_into(&mut self.opening);
         }
         if let Some(Node::Text(text)) = around.last() {
-            self.closing = String::from_utf8_lossy(text).trim().to_owned();
+            String::from_utf8_lossy(text).trim().clone_into(&mut self.closing);
         }
     }
 }

@@ -96,11 +96,16 @@ pub enum CreateError {
 }
 
 impl CreateError {
+    /// Whether it is the server's trouble, and worth a line in its log.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Blob(_) | Self::Store(_) | Self::Json(_))
+    }
+
     /// The HTTP status, where nothing was sent yet: 400 for what the client got wrong, 500 for our disk. Ollama answers
     /// 500 to quantizations that it does not have, too.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Read(_) | Self::Blob(_) | Self::Store(_) | Self::Json(_) => 500,
+            error if error.is_ours() => 500,
             Self::Quantization(_) | Self::Quantized => 500,
             Self::Cancelled => 499,
             _ => 400,

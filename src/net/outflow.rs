@@ -251,7 +251,7 @@ impl<S: Socket> Sender<'_, S> {
             Framing::Chunked => (BodyLength::Chunked, answer::NDJSON),
             Framing::Bare => (BodyLength::Close, answer::NDJSON),
             // Ollama's stream handler writes errors without a charset, and everything else that is whole with one.
-            Framing::Whole if first.status != 200 && self.streams => {
+            Framing::Whole if first.status != 200 && self.streams && !first.is_refused() => {
                 (BodyLength::Length(first.body_bytes), answer::BARE_JSON)
             }
             Framing::Whole => (BodyLength::Length(first.body_bytes), answer::JSON),

@@ -73,6 +73,7 @@ pub struct ReplyWriter {
     /// What the last event will carry: all of a whole reply.
     rest: Rest,
     started: bool,
+    refused: bool,
     ended: bool,
 }
 
@@ -89,6 +90,7 @@ impl ReplyWriter {
             sent: 0,
             rest: Rest::default(),
             started: false,
+            refused: false,
             ended: false,
         }
     }
@@ -190,6 +192,12 @@ impl ReplyWriter {
         self.single(out, |events, pending| events.debug(pending, &stamp, prompt));
     }
 
+    /// Refuses the request, before anything was computed for it: as [`ReplyWriter::error`], and the reply says so.
+    pub fn refuse(&mut self, out: &mut Outbox, status: u16, message: &str) {
+        self.refused = !self.started;
+        self.error(out, status, message);
+    }
+
     /// Ends the reply with an error (the behaviour page, section 0.6): with `status` and a body of its own as long as
     /// nothing has gone out; after that as one more event.
     pub fn error(&mut self, out: &mut Outbox, status: u16, message: &str) {
@@ -257,13 +265,14 @@ impl ReplyWriter {
     fn head(&self, len: usize, is_last: bool) -> SlotHead {
         let first = if self.started { 0 } else { SlotHead::FIRST };
         let last = if is_last { SlotHead::LAST } else { 0 };
+        let refused = if self.refused { SlotHead::REFUSED } else { 0 };
         let body = if self.framing == Framing::Whole && !self.started { self.pending.len() } else { 0 };
         SlotHead {
             stream: self.key,
             len: len as u32,
             status: self.status,
             framing: self.framing,
-            flags: first | last,
+            flags: first | last | refused,
             body_bytes: body as u64,
         }
     }

@@ -228,6 +228,21 @@ fn an_error_before_anything_went_out_is_a_reply_of_its_own() {
 }
 
 #[test]
+fn a_refusal_says_that_it_is_one_as_long_as_nothing_went_out() {
+    for (goes_out, flags) in [(false, SlotHead::REFUSED), (true, 0)] {
+        let mut rig = Rig::new();
+        let mut writer = writer(Framing::Chunked);
+        if goes_out {
+            writer.token(&mut rig.out, "Hi", &[]);
+        }
+        writer.refuse(&mut rig.out, 400, "no");
+        let (heads, _) = rig.reply(7);
+        assert_eq!(heads[0].flags & SlotHead::REFUSED, flags);
+        assert_eq!(heads[0].status, if goes_out { 200 } else { 400 });
+    }
+}
+
+#[test]
 fn an_error_after_that_is_one_more_event() {
     for framing in [Framing::Chunked, Framing::Bare] {
         let mut rig = Rig::new();

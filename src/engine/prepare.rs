@@ -7,6 +7,7 @@ use llamero_kernels::sampling::{Params, Sampler};
 use serde_json::value::RawValue;
 
 use super::backend::{Facts, Token, TokenizeError, Vocabulary};
+use super::grammar::{Constraint, GrammarError, Grammars, Thinking};
 use super::sequence::Limits;
 use super::wire::{Completion, Prompt, Sampling};
 use crate::config::limits::{CONTEXT_MIN, STOP_BYTES, STOPS_MAX};
@@ -41,6 +42,8 @@ pub struct Start {
     pub limits: Limits,
     /// Has seen the prompt.
     pub sampler: Sampler,
+    /// Holds the answer to its format, if it has one.
+    pub constraint: Option<Constraint>,
     /// Texts that end the answer.
     pub stops: Vec<String>,
     /// Log probabilities are wanted, with this many alternatives each.
@@ -69,6 +72,9 @@ pub enum PrepareError {
     /// The tokenizer says no.
     #[error("{0}")]
     Tokenize(#[from] TokenizeError),
+    /// No answer can be held to the format.
+    #[error("{0}")]
+    Format(#[from] GrammarError),
     /// Nothing to go on from.
     #[error("the prompt holds no tokens")]
     Empty,
@@ -93,7 +99,11 @@ pub enum PrepareError {
 impl PrepareError {
     /// The HTTP status that goes with it: nearly all are about what the client sent.
     pub fn status(&self) -> u16 {
-        if *self == Self::Panicked { 500 } else { 400 }
+        match self {
+            Self::Panicked => 500,
+            Self::Format(error) => error.status(),
+            _ => 400,
+        }
     }
 }
 
@@ -106,6 +116,7 @@ pub fn prepare(
     context: usize,
     facts: &Facts,
     vocabulary: &dyn Vocabulary,
+    grammars: &Grammars,
     render: &dyn Render,
 ) -> Result<Prepared, PrepareError> {
     let too_long = |stop: &String| stop.len() > STOP_BYTES;
@@ -122,6 +133,10 @@ pub fn prepare(
     if completion.render_only {
         return Ok(Prepared::Rendered(prompt.text));
     }
+    let constraint = match &completion.format {
+        Some(format) => Some(grammars.constrain(format, thinking(&completion, &prompt.text).as_ref())?),
+        None => None,
+    };
     let keep = keep(&completion, context, prompt.tokens.len(), tokenizer.adds_bos()?);
     let fits = Fitted::of(prompt, &completion, context, keep, shift)?;
     if fits.tokens.is_empty() {
@@ -134,12 +149,21 @@ pub fn prepare(
     Ok(Prepared::Start(Box::new(Start {
         limits: Limits { context, keep, shift, predict: predict(&completion, context) },
         sampler,
+        constraint,
         logprobs: completion.logprobs.then_some(usize::from(completion.top_logprobs)),
         context: completion.reply_context.then(|| fits.without_bos().to_vec()),
         truncated: fits.truncated,
         stops: completion.stop,
         tokens: fits.tokens,
     })))
+}
+
+/// What a model that was told to think writes before its answer. Whether it has begun shows at the end of the prompt.
+fn thinking(completion: &Completion, prompt: &str) -> Option<Thinking> {
+    const OPEN: &str = "<think>";
+    completion.enable_thinking.filter(|&thinks| thinks)?;
+    let begun = prompt.trim_end().ends_with(OPEN);
+    Some(Thinking { open: (!begun).then(|| OPEN.to_owned()), close: "</think>".to_owned() })
 }
 
 /// The text of earlier tokens, which goes in front of the prompt (section 2.2.6).

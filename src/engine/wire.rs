@@ -167,6 +167,8 @@ pub struct Completion {
     pub reply_context: bool,
     /// What the template is told about thinking; `None`: nothing.
     pub enable_thinking: Option<bool>,
+    /// What shape the answer must have; `None`: any.
+    pub format: Option<Format>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the answer.
@@ -194,6 +196,15 @@ pub enum Prompt {
     Raw(String),
     /// Messages for the model's template, as a JSON array; the system message is among them.
     Messages(String),
+}
+
+/// The shape of an answer (the behaviour page, section 2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that this schema describes, a JSON object of at most [`crate::config::limits::SCHEMA_BYTES`].
+    Schema(String),
 }
 
 /// How tokens are chosen (the behaviour page, section 2.8). Values are already clamped.

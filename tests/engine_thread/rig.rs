@@ -36,6 +36,7 @@ pub fn completion(prompt: &str, predict: i32) -> Work {
         context: Vec::new(),
         reply_context: false,
         enable_thinking: None,
+        format: None,
         sampling: Sampling {
             temperature: 0.0,
             top_k: 40,

@@ -10,4 +10,6 @@ mod streams;
 #[cfg(feature = "llama")]
 mod crash;
 #[cfg(feature = "llama")]
+mod formats;
+#[cfg(feature = "llama")]
 mod llamita;

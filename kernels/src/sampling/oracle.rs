@@ -205,7 +205,9 @@ proptest! {
         let renamed: Vec<usize> = (0..row.len()).filter(|&token| is_in(token)).collect();
         let part: Vec<f32> = renamed.iter().map(|&token| masked[token]).collect();
         let mut left = naive_filters(&part, &params);
-        left.iter_mut().for_each(|record| record.token = renamed[record.token]);
+        for record in &mut left {
+            record.token = renamed[record.token];
+        }
         for _ in 0..4 {
             let naive = if params.temperature <= 0.0 {
                 left.iter().rev().max_by(|a, b| a.logit.total_cmp(&b.logit)).unwrap().token

@@ -71,6 +71,7 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
     if asked.purpose == Purpose::Complete {
         check(model, &asked)?;
     }
+    let format = shape(asked.format.as_ref())?;
     let mut resolved = options::resolve(&model.params, &asked.options)?;
     for notice in &resolved.notices {
         tracing::warn!(model = asked.model, "{notice}");
@@ -87,6 +88,7 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
             context: asked.context,
             reply_context: asked.reply_context,
             enable_thinking: asked.think.map(Think::wanted),
+            format,
             sampling: resolved.sampling,
             stop: resolved.stop,
             num_predict: resolved.num_predict,
@@ -137,8 +139,18 @@ fn check(model: &Model, asked: &Asked) -> Result<(), ApiError> {
         let what = if asked.dialect == Dialect::Chat { "chat" } else { "generate" };
         return Err(ApiError::not_supported(&asked.model, what));
     }
-    match format::read(asked.format.as_ref())? {
-        Format::Free => Ok(()),
-        _ => Err(ApiError::new(400, "structured output is not supported yet: leave \"format\" out")),
-    }
+    Ok(())
+}
+
+/// The engine's form of `format`.
+fn shape(field: Option<&Value>) -> Result<Option<wire::Format>, ApiError> {
+    Ok(match format::read(field)? {
+        Format::Free => None,
+        Format::Json => Some(wire::Format::Json),
+        Format::Schema(schema) => {
+            // Maps, strings and numbers: always written, and always UTF-8.
+            let bytes = json::to_vec(schema).unwrap_or_default();
+            Some(wire::Format::Schema(String::from_utf8(bytes).unwrap_or_default()))
+        }
+    })
 }

@@ -95,7 +95,7 @@ fn log_probabilities_are_those_without_the_format() {
     let mut body = generate("Hello", &json!("json"), &json!({"temperature": 0, "num_predict": 3}));
     (body["logprobs"], body["top_logprobs"]) = (json!(true), json!(2));
     let first = answer(&server, &body)["logprobs"][0].clone();
-    assert_eq!((&first["token"], &first["top_logprobs"][0]["token"]), (&json!("{"), &json!("Hello")));
+    assert_eq!((&first["token"], &first["top_logprobs"][0]["token"]), (&json!("{\""), &json!("Hello")));
     assert!(first["logprob"].as_f64() < Some(-1.0), "{first}");
 }
 

@@ -399,7 +399,8 @@ fn a_backend_may_move_and_die_before_its_vocabulary() {
 /// Arrivals and cancels by step number, answers of fixed lengths: what happens when must not depend on the model.
 #[test]
 fn a_script_happens_in_the_same_order_as_with_the_model_that_is_made_up() {
-    let capacity = Capacity { cells: 512, rows: 64, chunk: 32, sequences: 6, reserve: 16 };
+    let capacity =
+        Capacity { cells: 512, rows: 64, chunk: 32, sequences: 6, plain_rows: 40, reserve: 16, departed: 64 };
     let mut script = Vec::new();
     for number in 0..24_usize {
         let (id, step) = (RequestId(number as u64), number * 3 / 2);

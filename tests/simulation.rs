@@ -119,7 +119,9 @@ impl World {
             rows: shape.batch_rows,
             chunk,
             sequences: shape.sequences,
+            plain_rows: random.within(1, 64),
             reserve: random.within(0, 8),
+            departed: random.within(0, 60),
         };
         let clients = (0..random.within(1, 30)).map(|id| Client::random(&mut random, id as u64, &shape)).collect();
         Self {
@@ -217,7 +219,7 @@ impl World {
         if !self.plan.batch.is_empty() {
             self.model.decode(&self.plan.batch).unwrap();
         }
-        assert_eq!(self.model.used(), self.scheduler.cells().used());
+        assert_eq!(self.model.used(), self.scheduler.cells().used() + self.scheduler.departed());
         for ready in &self.plan.ready {
             let token = likeliest(self.model.logits(ready.row));
             let client = &mut self.clients[ready.request.0 as usize];
@@ -298,7 +300,7 @@ fn script() -> Vec<Line> {
 #[test]
 fn a_trace_tells_the_order_of_admissions_cancels_and_ends() {
     let mut model = SyntheticBackend::new(Shape { cells: 128, batch_rows: 16, ..Shape::default() });
-    let capacity = Capacity { cells: 128, rows: 16, chunk: 8, sequences: 2, reserve: 4 };
+    let capacity = Capacity { cells: 128, rows: 16, chunk: 8, sequences: 2, plain_rows: 16, reserve: 4, departed: 0 };
     let happened = trace::run(&mut model, capacity, script()).unwrap();
     let id = RequestId;
     assert_eq!(

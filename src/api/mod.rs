@@ -162,7 +162,7 @@ impl Handler {
             Handler::Root => Outcome::Answer(Answer::text(200, "Ollama is running")),
             Handler::Version => Outcome::Answer(ollama::small::version()),
             Handler::Tags => ollama::small::tags(app.clone()),
-            Handler::Ps => Outcome::Answer(ollama::small::ps(app)),
+            Handler::Ps => ollama::small::ps(app.clone()),
             Handler::Generate => ollama::generate::handle(app, body, Call::now(version)),
             Handler::Chat => ollama::chat::handle(app, body, Call::now(version)),
             Handler::Create => ollama::create::handle(app.clone(), body),

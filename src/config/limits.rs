@@ -102,6 +102,9 @@ pub const LOG_LINE_BYTES: usize = 16 * 1024;
 pub const QUEUE_DEFAULT: usize = 512;
 /// Tokens of prefill in one step beside running decodes: the longest that a running stream is held up.
 pub const PREFILL_CHUNK_TOKENS: usize = 512;
+/// Longest rest of a prompt for which steps keep to the rows that the kernels compute one by one. Longer ones are worth the
+/// faster kernels for many rows, whose results depend on the company a little.
+pub const PLAIN_PREFILL_TOKENS: usize = 256;
 /// Context of a request that asks for none, where neither the settings nor the device's memory say otherwise.
 pub const CONTEXT_DEFAULT: u32 = 4096;
 /// Smallest context of a request (the behaviour page, section 2.8).
@@ -109,6 +112,9 @@ pub const CONTEXT_MIN: usize = 4;
 /// Cells kept back at admission for each running sequence to grow into. Fewer: newcomers are thrown out again and computed
 /// twice; more: the pool stays emptier than it has to.
 pub const ADMISSION_RESERVE_CELLS: usize = 32;
+/// Cells of sequences that left which stay occupied while others run, so that these compute what they would alone. Each
+/// costs some nanoseconds per row and layer of every step.
+pub const DEPARTED_CELLS_MAX: usize = 2048;
 /// Requests whose prompt is being made or waits for a worker; one more is refused as if the queue were full.
 pub const PREPARING_MAX: usize = 4096;
 /// Messages on their way to the inference thread; a sender that finds no room waits.

@@ -24,6 +24,9 @@ pub struct Facts {
     pub cells: u32,
     /// Most rows in one batch.
     pub batch_rows: usize,
+    /// Most rows of a batch in which each row's logits are the same whatever other rows there are, as far as the kernels
+    /// go; [`Facts::batch_rows`] where there is no such limit.
+    pub plain_rows: usize,
     /// Sequence ids that may be in use at once.
     pub sequences: usize,
     /// Whether positions can be shifted (context shift).

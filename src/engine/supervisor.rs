@@ -75,8 +75,12 @@ impl EngineHandle {
         })
     }
 
-    /// The loaded models, as the engine told last.
-    pub fn loaded(&self) -> Vec<Loaded> {
+    /// The loaded models, with all that was told to clients before; after `within`, or without an engine, as it told
+    /// last. Blocks: for workers.
+    pub fn loaded(&self, within: Duration) -> Vec<Loaded> {
+        // Tokens come through the rings and overtake the list, which comes through the socket: what the engine answers
+        // there now comes behind it.
+        self.count(within);
         lock(&self.loaded).clone()
     }
 
@@ -90,6 +94,7 @@ impl EngineHandle {
         let (sender, receiver) = mpsc::sync_channel(1);
         lock(&self.counters).push(sender);
         if !self.tell(&Control::Count) {
+            lock(&self.counters).clear();
             return None;
         }
         receiver.recv_timeout(within).ok()

@@ -85,6 +85,7 @@ impl SyntheticBackend {
             trained_context: shape.trained_context,
             cells: shape.cells,
             batch_rows: shape.batch_rows,
+            plain_rows: shape.batch_rows,
             sequences: shape.sequences,
             can_shift: shape.can_shift,
             bytes: shape.bytes,

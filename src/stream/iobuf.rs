@@ -34,11 +34,6 @@ impl SlotBuf {
         self.sent += count;
     }
 
-    /// The slot.
-    pub fn slot(&self) -> &Slot {
-        &self.slot
-    }
-
     /// Appends the rest to a spill, counted as in [`Slot::copy_from`].
     pub fn copy_to(&self, spill: &mut Vec<u8>) {
         self.slot.copy_from(self.sent, spill);
@@ -125,17 +120,6 @@ impl SlotBatch {
         if batch.first == batch.end {
             (batch.first, batch.end) = (0, 0);
         }
-    }
-
-    /// Appends what is left to a spill, counted as in [`Slot::copy_from`], and gives all slots back.
-    pub fn spill(&mut self, spill: &mut Vec<u8>) {
-        let batch = &mut *self.0;
-        for index in batch.first..batch.end {
-            if let Some(slot) = batch.slots[index].take() {
-                slot.copy_from(slot.bytes().len() - batch.rests[index].iov_len, spill);
-            }
-        }
-        (batch.first, batch.end) = (0, 0);
     }
 
     /// Bytes that are still to be sent.

@@ -1,6 +1,7 @@
 //! `/api/version`, `/api/tags` and `/api/ps` (the behaviour page, sections 1.1 to 1.3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,6 +16,8 @@ use crate::store::Model;
 
 /// How far away "never" is: Go's longest duration, about 292 years, as Ollama shows it.
 const FOREVER_NS: i64 = i64::MAX;
+/// How long the engine may take to say what is loaded, before the last list that it sent has to do.
+const LOADED_WITHIN: Duration = Duration::from_millis(250);
 
 /// Which version of the API this is.
 pub fn version() -> Answer {
@@ -56,11 +59,14 @@ fn tags_line(model: &Model, zone: &TimeZone) -> TagsModel {
 }
 
 /// The loaded models, the one that stays longest first.
-pub fn ps(app: &App) -> Answer {
-    let zone = TimeZone::system();
-    let mut loaded = app.engine.loaded();
-    loaded.sort_by_key(|model| std::cmp::Reverse(model.expires_unix_ns.unwrap_or(i64::MAX)));
-    Answer::json(&PsReply { models: loaded.iter().map(|model| ps_line(model, &zone)).collect() })
+pub fn ps(app: Arc<App>) -> Outcome {
+    Outcome::Worker(Box::new(move || {
+        let zone = TimeZone::system();
+        let mut loaded = app.engine.loaded(LOADED_WITHIN);
+        loaded.sort_by_key(|model| std::cmp::Reverse(model.expires_unix_ns.unwrap_or(i64::MAX)));
+        let models = loaded.iter().map(|model| ps_line(model, &zone)).collect();
+        Outcome::Answer(Answer::json(&PsReply { models }))
+    }))
 }
 
 fn ps_line(loaded: &Loaded, zone: &TimeZone) -> PsModel {

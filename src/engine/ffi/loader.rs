@@ -19,6 +19,9 @@ use crate::config::limits::{POOL_CELLS_MAX, RECURRENT_SEQUENCES_MAX, SEQUENCES_M
 use crate::engine::backend::{Backend, Facts, LoadPlan};
 use crate::engine::loader;
 
+/// llama.cpp computes attention on the CPU row by row up to here, and from 64 rows on in tiles.
+const CPU_PLAIN_ROWS: usize = 63;
+
 /// One load at a time: creating contexts in parallel on one model is unsound, and two loads would only compete for memory.
 static LOADING: Mutex<()> = Mutex::new(());
 
@@ -145,11 +148,13 @@ impl LlamaLoader {
 
         let total = |heard: &Heard| heard.bytes(|_| true);
         let on_gpu = |heard: &Heard| heard.bytes(|device| self.gpus.iter().any(|gpu| gpu == device));
+        let is_on_cpu = self.gpus.is_empty() || plan.gpu_layers == 0;
         let facts = Facts {
             vocabulary: crate::engine::backend::Vocabulary::len(&vocabulary),
             trained_context: model.trained_context(),
             cells: context.cells(),
             batch_rows: context.batch_rows(),
+            plain_rows: if is_on_cpu { CPU_PLAIN_ROWS.min(context.batch_rows()) } else { context.batch_rows() },
             sequences,
             can_shift: context.can_shift(),
             bytes: total(&heard_model) + total(&heard_context),

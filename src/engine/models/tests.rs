@@ -27,6 +27,7 @@ fn facts(bytes: u64) -> Facts {
         trained_context: 2048,
         cells: 1000,
         batch_rows: 512,
+        plain_rows: 512,
         sequences: 8,
         can_shift: true,
         bytes,

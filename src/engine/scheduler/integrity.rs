@@ -15,10 +15,10 @@ pub enum Broken {
         /// As held.
         held: usize,
     },
-    /// More cells are used than there are.
-    #[error("{used} of {total} cells are used")]
+    /// More cells are occupied than there are.
+    #[error("{used} of {total} cells are occupied")]
     Overcommitted {
-        /// As counted.
+        /// Of sequences that run and that left.
         used: usize,
         /// The pool.
         total: usize,
@@ -28,7 +28,7 @@ pub enum Broken {
     Ids {
         /// Ids that are free.
         free: usize,
-        /// Ids in use.
+        /// Ids in use, or not given back yet.
         running: usize,
         /// All ids.
         total: usize,
@@ -61,16 +61,18 @@ impl Scheduler {
         if used != held {
             return Err(Broken::Cells { used, held });
         }
-        if used > total {
-            return Err(Broken::Overcommitted { used, total });
+        let occupied = used + self.departed.cells();
+        if occupied > total {
+            return Err(Broken::Overcommitted { used: occupied, total });
         }
         Ok(())
     }
 
     fn check_ids(&self) -> Result<(), Broken> {
         let total = self.running.len();
-        let ids: HashSet<_> = self.ids.free().iter().chain(&self.order).collect();
-        let (free, running) = (self.ids.free().len(), self.order.len());
+        let departed = self.departed.ids();
+        let ids: HashSet<_> = self.ids.free().iter().chain(&self.order).chain(departed).collect();
+        let (free, running) = (self.ids.free().len(), self.order.len() + departed.len());
         let all_in_use = self.order.iter().all(|&id| self.running[id as usize].is_some());
         if ids.len() != total || free + running != total || !all_in_use {
             return Err(Broken::Ids { free, running, total });

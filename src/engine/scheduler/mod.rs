@@ -9,6 +9,8 @@
 //!   thus computed one after another: shared evenly, the first token of each would come as late as that of the last.
 //! - Requests are admitted first in, first out, when the pool has cells for their tokens and for some growth of
 //!   everyone running. Nobody overtakes, so nobody starves.
+//! - The cells of a sequence that left stay occupied in llama.cpp for a while, although they count as free ([`Departed`]):
+//!   those who still run then find their next cells behind the ones they have, as they would alone.
 //! - When the pool runs dry all the same, the sequence admitted last gives its cells back, goes to the front of the
 //!   queue with all it knows, and is computed again later. A paused one goes before any that could run. The oldest
 //!   sequence is never the victim of a younger one, so there is always progress.
@@ -17,9 +19,12 @@ use std::collections::{HashMap, VecDeque};
 
 use super::backend::{Facts, Pos, SeqId, Token};
 use super::sequence::{RequestId, Sequence, Verdict};
-use crate::config::limits::{ADMISSION_RESERVE_CELLS, PREFILL_CHUNK_TOKENS, SEQUENCES_MAX};
+use crate::config::limits::{
+    ADMISSION_RESERVE_CELLS, DEPARTED_CELLS_MAX, PLAIN_PREFILL_TOKENS, PREFILL_CHUNK_TOKENS, SEQUENCES_MAX,
+};
 
 mod cells;
+mod departed;
 mod integrity;
 mod plan;
 pub mod trace;
@@ -28,6 +33,7 @@ pub mod trace;
 mod tests;
 
 pub use cells::{Cells, SequenceIds};
+pub use departed::Departed;
 pub use integrity::Broken;
 pub use plan::{Op, Plan, Ready};
 
@@ -42,8 +48,12 @@ pub struct Capacity {
     pub chunk: usize,
     /// Most sequences that run at once.
     pub sequences: usize,
+    /// Most rows in a batch whose prefills are all short: [`Facts::plain_rows`].
+    pub plain_rows: usize,
     /// Cells kept back at admission for each running sequence to grow into.
     pub reserve: usize,
+    /// Cells of sequences that left which may stay occupied while others run.
+    pub departed: usize,
 }
 
 impl Capacity {
@@ -55,7 +65,9 @@ impl Capacity {
             rows: facts.batch_rows,
             chunk: PREFILL_CHUNK_TOKENS,
             sequences: facts.sequences.min(SEQUENCES_MAX).min(parallel),
+            plain_rows: facts.plain_rows,
             reserve: ADMISSION_RESERVE_CELLS,
+            departed: DEPARTED_CELLS_MAX,
         }
     }
 }
@@ -65,6 +77,7 @@ impl Capacity {
 pub struct Scheduler {
     rows: usize,
     chunk: usize,
+    plain_rows: usize,
     reserve: usize,
     cells: Cells,
     ids: SequenceIds,
@@ -75,8 +88,7 @@ pub struct Scheduler {
     /// Their ids, the one admitted first in front.
     order: Vec<SeqId>,
     places: HashMap<RequestId, SeqId>,
-    /// Removals that the next plan starts with.
-    left: Vec<Op>,
+    departed: Departed,
     /// Who gets rows in this step, in order; scratch of `plan`.
     turns: Vec<SeqId>,
     /// Rows of this step's prefill for each sequence id; scratch of `plan`.
@@ -93,6 +105,7 @@ impl Scheduler {
         Self {
             rows: capacity.rows.max(1),
             chunk: capacity.chunk.max(1),
+            plain_rows: capacity.plain_rows.max(1),
             reserve: capacity.reserve,
             cells: Cells::new(capacity.cells),
             ids: SequenceIds::new(sequences),
@@ -100,7 +113,7 @@ impl Scheduler {
             running: vec![None; sequences],
             order: Vec::with_capacity(sequences),
             places: HashMap::new(),
-            left: Vec::new(),
+            departed: Departed::new(capacity.departed),
             turns: Vec::with_capacity(sequences),
             shares: vec![0; sequences],
             prefills: Vec::with_capacity(sequences),
@@ -199,13 +212,22 @@ impl Scheduler {
     /// in its batch leave.
     pub fn plan(&mut self, plan: &mut Plan) {
         plan.clear();
-        plan.ops.append(&mut self.left);
+        if self.order.is_empty() || self.departed.is_full() {
+            self.departed.remove(plan, &mut self.ids);
+        }
         self.shift_full(plan);
         self.admit(plan);
         let decodes = self.share_rows();
         self.fill(plan, decodes);
-        // Removals that come from preemptions concern sequences without rows in this batch.
-        plan.ops.append(&mut self.left);
+        // The removals concern sequences without rows in this batch, and come before it.
+        if self.cells.used() + self.departed.cells() > self.cells.total() {
+            self.departed.remove(plan, &mut self.ids);
+        }
+    }
+
+    /// Cells of sequences that left and are still occupied in llama.cpp; they count as free here.
+    pub fn departed(&self) -> usize {
+        self.departed.cells()
     }
 
     /// Makes room in the running sequences whose context is full.
@@ -232,6 +254,9 @@ impl Scheduler {
             self.waiting[index].shift();
             if !self.fits(&self.waiting[index]) {
                 return;
+            }
+            if self.ids.free().is_empty() {
+                self.departed.remove(plan, &mut self.ids);
             }
             let Some(id) = self.ids.take() else { return };
             let Some(mut sequence) = self.waiting.remove(index) else { return };
@@ -266,8 +291,11 @@ impl Scheduler {
                 missing => self.prefills.push((missing, self.prefills.len(), id)),
             }
         }
-        let mut budget = if decodes == 0 { self.rows } else { self.chunk.min(self.rows - decodes) };
         let Some(&(missing, _, oldest)) = self.prefills.first() else { return decodes };
+        // There is a prefill besides the decodes, and a row for everyone.
+        let is_plain = self.prefills.iter().all(|&(missing, ..)| missing <= PLAIN_PREFILL_TOKENS);
+        let rows = if is_plain { self.plain_rows.clamp(decodes + 1, self.rows) } else { self.rows };
+        let mut budget = if decodes == 0 { rows } else { self.chunk.min(rows - decodes) };
         let granted = missing.min(budget.div_ceil(2));
         budget -= granted;
         self.prefills.sort_unstable();
@@ -327,10 +355,11 @@ impl Scheduler {
         let sequence = self.running.get_mut(place as usize)?.take()?;
         self.places.remove(&sequence.id());
         self.order.retain(|&other| other != place);
-        self.ids.give(place);
         if sequence.computed() > 0 {
             self.cells.give(sequence.computed());
-            self.left.push(Op::Remove { sequence: place, from: 0, to: -1 });
+            self.departed.add(place, sequence.computed());
+        } else {
+            self.ids.give(place);
         }
         Some(sequence)
     }

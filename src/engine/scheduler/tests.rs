@@ -3,7 +3,8 @@
 use super::*;
 use crate::engine::sequence::Limits;
 
-const CAPACITY: Capacity = Capacity { cells: 100, rows: 32, chunk: 8, sequences: 4, reserve: 5 };
+const CAPACITY: Capacity =
+    Capacity { cells: 100, rows: 32, chunk: 8, sequences: 4, plain_rows: 32, reserve: 5, departed: 0 };
 
 fn sequence(id: u64, prompt: usize, predict: usize) -> Sequence {
     let limits = Limits { context: 100, keep: 0, shift: true, predict };
@@ -143,6 +144,30 @@ fn a_request_that_leaves_frees_its_memory_with_the_next_plan() {
     assert!(!plan.is_empty());
     step(&mut scheduler, &mut plan);
     assert!(plan.is_empty());
+}
+
+#[test]
+fn cells_of_those_who_left_stay_occupied_beside_others_until_they_are_too_many_or_needed() {
+    let (mut scheduler, mut plan) = (Scheduler::new(Capacity { departed: 20, ..CAPACITY }), Plan::default());
+    for (id, prompt) in [(1, 10), (2, 10), (3, 11)] {
+        scheduler.submit(sequence(id, prompt, 50));
+        step(&mut scheduler, &mut plan);
+    }
+    scheduler.leave(RequestId(1));
+    step(&mut scheduler, &mut plan);
+    assert_eq!((plan.ops.len(), scheduler.departed()), (0, 12));
+    scheduler.submit(sequence(4, 55, 9));
+    while plan.ops.is_empty() {
+        step(&mut scheduler, &mut plan);
+    }
+    assert_eq!((scheduler.departed(), scheduler.sequence_id(RequestId(4))), (0, Some(3)), "needed");
+    scheduler.leave(RequestId(4));
+    step(&mut scheduler, &mut plan);
+    assert_eq!((plan.ops.len(), scheduler.departed()), (1, 0), "too many");
+    scheduler.leave(RequestId(2));
+    scheduler.leave(RequestId(3));
+    step(&mut scheduler, &mut plan);
+    assert_eq!((plan.ops.len(), scheduler.departed()), (2, 0), "nobody runs");
 }
 
 #[test]

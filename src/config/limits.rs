@@ -141,6 +141,26 @@ pub const STOP_BYTES: usize = 1024;
 /// Most alternatives listed beside each token (the behaviour page, section 1.10).
 pub const TOP_LOGPROBS_MAX: u8 = 20;
 
+/// Longest schema of an answer. The largest that people send describe whole APIs and have some tens of kilobytes.
+pub const SCHEMA_BYTES: usize = 256 * 1024;
+/// Stack of a thread that compiles a schema: the compiler follows references by recursion, and that is as much as a
+/// schema of [`SCHEMA_BYTES`] can make it take. Only what is used becomes memory.
+pub const SCHEMA_STACK_BYTES: usize = 512 * 1024 * 1024;
+/// Compiled schemas that are kept for each model, the least recently used out first.
+pub const GRAMMARS_MAX: usize = 64;
+/// Work on making one grammar, in llguidance's units: some 20 ms.
+pub const GRAMMAR_FUEL: u64 = 1_000_000;
+/// Symbols of one grammar; a schema of [`SCHEMA_BYTES`] has some 50,000.
+pub const GRAMMAR_SYMBOLS_MAX: usize = 200_000;
+/// Work on one mask, in llguidance's units: some 15 ms. An answer that wants more ends with an error.
+pub const MASK_FUEL: u64 = 200_000;
+/// States of the lexer of one answer, one to two kilobytes each.
+pub const MASK_STATES_MAX: usize = 50_000;
+/// Bytes of a number in an answer; from there on it ends where it may. More digits than a 64-bit float has mean nothing.
+pub const NUMBER_BYTES_MAX: usize = 15;
+/// Longest piece of a token that grammars know: llguidance's trie has a depth of 1,024.
+pub const TRIE_PIECE_BYTES: usize = 512;
+
 const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX <= i32::MAX as u32);
 
 // ---- model and store --------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ pub mod clock;
 #[cfg(feature = "llama")]
 pub mod ffi;
 pub mod frames;
+pub mod grammar;
 pub mod handover;
 pub mod inference;
 pub mod intake;

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use llamero_kernels::sampling::{Params, Sampler};
 
 use super::backend::{Facts, Token, TokenizeError, Vocabulary};
+use super::grammar::{Constraint, GrammarError, Grammars, Thinking};
 use super::sequence::Limits;
 use super::templates::{Of, Talk, TemplateError, Templates};
 use super::wire::{Chat, Completion, Prompt, Reader, Sampling};
@@ -30,6 +31,8 @@ pub struct Start {
     pub limits: Limits,
     /// Has seen the prompt.
     pub sampler: Sampler,
+    /// Holds the answer to its format, if it has one.
+    pub constraint: Option<Constraint>,
     /// Texts that end the answer.
     pub stops: Vec<String>,
     /// Tells thinking, calls and content apart; `None`: all is content.
@@ -62,6 +65,9 @@ pub enum PrepareError {
     /// The tokenizer says no.
     #[error("{0}")]
     Tokenize(#[from] TokenizeError),
+    /// No answer can be held to the format.
+    #[error("{0}")]
+    Format(#[from] GrammarError),
     /// Nothing to go on from.
     #[error("the prompt holds no tokens")]
     Empty,
@@ -87,7 +93,11 @@ impl PrepareError {
     /// The HTTP status that goes with it: nearly all are about what the client sent. What Ollama renders itself fails
     /// with 500 there.
     pub fn status(&self) -> u16 {
-        if matches!(self, Self::Panicked | Self::Template(TemplateError::Failed(_))) { 500 } else { 400 }
+        match self {
+            Self::Panicked | Self::Template(TemplateError::Failed(_)) => 500,
+            Self::Format(error) => error.status(),
+            _ => 400,
+        }
     }
 }
 
@@ -100,6 +110,7 @@ pub fn prepare(
     context: usize,
     facts: &Facts,
     vocabulary: &dyn Vocabulary,
+    grammars: &Grammars,
     templates: &Templates,
 ) -> Result<Prepared, PrepareError> {
     let too_long = |stop: &String| stop.len() > STOP_BYTES;
@@ -118,7 +129,11 @@ pub fn prepare(
     if completion.render_only {
         return Ok(Prepared::Rendered([maker.tokenizer.front, prompt.text].concat()));
     }
-    let (parser, preserved) = maker.reading(&completion, &talk, &prompt.text);
+    let reading = maker.reading(&completion, &talk, &prompt.text);
+    let constraint = match &completion.format {
+        Some(format) => Some(grammars.constrain(format, reading.thinking.as_ref())?),
+        None => None,
+    };
     let tokenizer = maker.tokenizer;
     let keep = keep(&completion, context, prompt.tokens.len(), tokenizer.adds_bos()?);
     let fits = Fitted::of(prompt, &completion, context, keep, shift)?;
@@ -132,12 +147,13 @@ pub fn prepare(
     Ok(Prepared::Start(Box::new(Start {
         limits: Limits { context, keep, shift, predict: predict(&completion, context) },
         sampler,
+        constraint,
         logprobs: completion.logprobs.then_some(usize::from(completion.top_logprobs)),
         context: completion.reply_context.then(|| fits.without_bos().to_vec()),
         truncated: fits.truncated,
         stops: completion.stop,
-        parser,
-        preserved,
+        parser: reading.parser,
+        preserved: reading.preserved,
         tokens: fits.tokens,
     })))
 }
@@ -283,16 +299,16 @@ impl Maker<'_> {
         Ok((best.0, best.1, true))
     }
 
-    /// The parser for the answer, and the control tokens whose text it has to see.
-    fn reading(&self, completion: &Completion, talk: &Conversation, prompt: &str) -> (Option<Parser>, Vec<Token>) {
+    /// Who reads the answer.
+    fn reading(&self, completion: &Completion, talk: &Conversation, prompt: &str) -> Reading {
         if completion.reader == Reader::Nobody {
-            return (None, Vec::new());
+            return Reading::default();
         }
         let tools: Vec<_> = talk.tools.iter().flatten().filter_map(|tool| serde_json::to_value(tool).ok()).collect();
         let tools = parse::Tools::new(&tools);
         let asked = Asked { tools: &tools, think: completion.think, last: talk.messages.last(), prompt };
         let Some(reading) = self.templates.reading(self.of, &completion.reader, &asked) else {
-            return (None, Vec::new());
+            return Reading::default();
         };
         let vocabulary = self.of.vocabulary;
         let mut preserved = Vec::new();
@@ -302,8 +318,19 @@ impl Maker<'_> {
                 _ => {}
             }
         }
-        (Some(reading.parser), preserved)
+        let thinking = reading.thinking.map(|around| Thinking { open: around.open, close: around.close });
+        Reading { parser: Some(reading.parser), preserved, thinking }
     }
+}
+
+/// Who reads an answer.
+#[derive(Default)]
+struct Reading {
+    parser: Option<Parser>,
+    /// Control tokens whose text the parser has to see.
+    preserved: Vec<Token>,
+    /// What stands around the thinking that comes before the answer.
+    thinking: Option<Thinking>,
 }
 
 /// A prompt that fits its context, with room for a token.

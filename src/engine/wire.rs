@@ -174,6 +174,8 @@ pub struct Completion {
     pub go_template: Option<String>,
     /// Who tells thinking, calls and content apart in the answer.
     pub reader: Reader,
+    /// What shape the answer must have; `None`: any.
+    pub format: Option<Format>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the answer.
@@ -284,6 +286,15 @@ mod think_code {
         let code = u8::deserialize(deserializer)?;
         CODES.get(usize::from(code)).copied().ok_or_else(|| serde::de::Error::custom("no such level of thinking"))
     }
+}
+
+/// The shape of an answer (the behaviour page, section 2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that this schema describes, a JSON object of at most [`crate::config::limits::SCHEMA_BYTES`].
+    Schema(String),
 }
 
 /// How tokens are chosen (the behaviour page, section 2.8). Values are already clamped.

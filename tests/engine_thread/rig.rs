@@ -38,6 +38,7 @@ pub fn completion(prompt: &str, predict: i32) -> Work {
         think: None,
         go_template: None,
         reader: Reader::Nobody,
+        format: None,
         sampling: Sampling {
             temperature: 0.0,
             top_k: 40,

@@ -11,6 +11,8 @@ mod streams;
 #[cfg(feature = "llama")]
 mod crash;
 #[cfg(feature = "llama")]
+mod formats;
+#[cfg(feature = "llama")]
 mod llamita;
 #[cfg(feature = "llama")]
 mod models;

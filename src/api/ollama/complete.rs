@@ -163,9 +163,7 @@ pub fn missing(model: &Model, capability: &str) -> ApiError {
 /// # Errors
 /// What is wrong with the request, given this model.
 pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outcome, ApiError> {
-    if asked.purpose == Purpose::Complete {
-        check_format(asked.format.as_ref())?;
-    }
+    let format = shape(asked.format.as_ref())?;
     let mut resolved = options::resolve(&model.params, &asked.options)?;
     for notice in &resolved.notices {
         tracing::warn!(model = asked.model, "{notice}");
@@ -184,6 +182,7 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
             go_template: go_template(model, &asked.prompt, &asked.reader),
             prompt: asked.prompt,
             reader: asked.reader,
+            format,
             sampling: resolved.sampling,
             stop: resolved.stop,
             num_predict: resolved.num_predict,
@@ -240,9 +239,11 @@ fn go_template(model: &Model, prompt: &Prompt, reader: &Reader) -> Option<String
     model.template.clone().filter(|_| is_used)
 }
 
-fn check_format(format: Option<&Value>) -> Result<(), ApiError> {
-    match format::read(format)? {
-        Format::Free => Ok(()),
-        _ => Err(ApiError::new(400, "structured output is not supported yet: leave \"format\" out")),
-    }
+/// The engine's form of `format`.
+fn shape(field: Option<&Value>) -> Result<Option<wire::Format>, ApiError> {
+    Ok(match format::read(field)? {
+        Format::Free => None,
+        Format::Json => Some(wire::Format::Json),
+        Format::Schema(schema) => Some(wire::Format::Schema(text_of(schema))),
+    })
 }

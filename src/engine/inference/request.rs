@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use llamero_kernels::sampling::{self, Sampler};
 
 use super::paced::Paced;
 use super::parts::Parts;
 use crate::engine::backend::{Token, Vocabulary};
+use crate::engine::grammar::{Constraint, Next};
 use crate::engine::models::ModelId;
 use crate::engine::prepare::Start;
 use crate::engine::stop::AnswerText;
@@ -76,6 +78,8 @@ pub struct Request {
 /// An answer that grows.
 pub struct Answering {
     sampler: Sampler,
+    /// Holds the answer to its format.
+    constraint: Option<Constraint>,
     text: AnswerText,
     /// Tells thinking, calls and content apart; `None`: all is content.
     parser: Option<Parser>,
@@ -108,6 +112,17 @@ struct Context {
     text: Option<String>,
 }
 
+/// What came of a row of logits.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sampled {
+    /// A token, and the answer goes on unless its length is reached.
+    Token(Token),
+    /// The answer's end.
+    Ended(Ended),
+    /// The answer cannot go on: its format has become too complex.
+    Failed(String),
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -137,6 +152,7 @@ impl Answering {
         });
         Self {
             sampler: start.sampler.clone(),
+            constraint: start.constraint.take(),
             text: AnswerText::new(std::mem::take(&mut start.stops)),
             parser: start.parser.take(),
             preserved: std::mem::take(&mut start.preserved),
@@ -167,16 +183,33 @@ impl Answering {
         self.predict == 0
     }
 
-    /// Chooses the next token from its row of logits. What may go out now is for [`Self::write`].
-    pub fn sample(&mut self, logits: &mut [f32], vocabulary: &dyn Vocabulary, now: u64) -> (Token, Option<Ended>) {
+    /// Whether it is known which tokens may come next; waits for that, if need be (`None`: however long it takes).
+    pub fn knows_next(&mut self, until: Option<Instant>) -> bool {
+        self.constraint.as_mut().is_none_or(|constraint| constraint.wait(until))
+    }
+
+    /// Chooses the next token from its row of logits, once [`Self::knows_next`]. What may go out now
+    /// is for [`Self::write`].
+    pub fn sample(&mut self, logits: &mut [f32], vocabulary: &dyn Vocabulary, now: u64) -> Sampled {
         if self.sampled == 0 {
             self.first_token_ns = now;
         }
-        let token = self.sampler.sample(logits);
+        let token = match self.constraint.as_mut().map_or(Next::Free, Constraint::next_token) {
+            Next::Free => self.sampler.sample(logits),
+            Next::Among(mask) => match self.sampler.sample_among(logits, mask) {
+                Some(token) => token,
+                None => return Sampled::Ended(Ended::Stop),
+            },
+            Next::Failed(why) => return Sampled::Failed(why.to_owned()),
+            Next::Unknown => return Sampled::Failed("a token was asked for before its mask was there".to_owned()),
+        };
         self.sampler.accept(token);
         self.sampled += 1;
         if vocabulary.is_end(token) {
-            return (token, Some(Ended::Stop));
+            return Sampled::Ended(Ended::Stop);
+        }
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(token, vocabulary.piece_special(token));
         }
         let is_preserved = self.preserved.contains(&token);
         let piece = if is_preserved { vocabulary.piece_special(token) } else { vocabulary.piece(token) };
@@ -189,7 +222,7 @@ impl Answering {
         }
         let stopped = self.text.push(piece);
         self.report(stopped);
-        (token, stopped.then_some(Ended::Stop))
+        if stopped { Sampled::Ended(Ended::Stop) } else { Sampled::Token(token) }
     }
 
     /// Writes the text and log probabilities that may go out now. `is_over`: no more will come.

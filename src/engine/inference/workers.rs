@@ -1,4 +1,5 @@
-//! The threads beside the inference thread: a few that make prompts, and one that loads and unloads models.
+//! The threads beside the inference thread: a few that make prompts, a few that make masks, and one that loads and
+//! unloads models.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +12,7 @@ use super::Inbox;
 use super::request::Cancelled;
 use crate::config::limits::{LOADED_MODELS_MAX, PREPARING_MAX};
 use crate::engine::backend::{Backend, Facts, LoadPlan, Vocabulary};
+use crate::engine::grammar::{Grammars, Masks};
 use crate::engine::loader::{LoadError, Loader, StopLoad};
 use crate::engine::models::ModelId;
 use crate::engine::prepare::{PrepareError, prepare};
@@ -30,6 +32,8 @@ pub struct PrepareJob {
     pub facts: Facts,
     /// Its tokens.
     pub vocabulary: Arc<dyn Vocabulary>,
+    /// Its grammars.
+    pub grammars: Arc<Grammars>,
     /// Tells when it is not wanted any more.
     pub cancelled: Cancelled,
 }
@@ -53,10 +57,11 @@ pub enum LoadJob {
 pub struct Workers {
     prepare: Sender<PrepareJob>,
     load: Sender<LoadJob>,
+    masks: Masks,
 }
 
 impl Workers {
-    /// Starts `preparers` threads that make prompts and one that loads.
+    /// Starts `preparers` threads that make prompts, as many that make masks, and one that loads.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -76,7 +81,12 @@ impl Workers {
         let (load, jobs) = channel::bounded(LOADED_MODELS_MAX * 3);
         let inbox = inbox.clone();
         thread::Builder::new().name("load".into()).spawn(move || load_all(&jobs, &*loader, &inbox))?;
-        Ok(Self { prepare, load })
+        Ok(Self { prepare, load, masks: Masks::start(preparers)? })
+    }
+
+    /// The way to the threads that make masks.
+    pub fn masks(&self) -> Masks {
+        self.masks.clone()
     }
 
     /// Has a prompt made. False when too many wait for that.
@@ -99,8 +109,8 @@ fn prepare_all(jobs: &Receiver<PrepareJob>, templates: &Templates, inbox: &Sende
         let result = if job.cancelled.is_set() {
             Err(PrepareError::Cancelled)
         } else {
-            let vocabulary = &*job.vocabulary;
-            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, templates);
+            let (vocabulary, grammars) = (&*job.vocabulary, &*job.grammars);
+            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, grammars, templates);
             catch_unwind(AssertUnwindSafe(made)).unwrap_or(Err(PrepareError::Panicked))
         };
         if inbox.send(Inbox::Prepared { request, result }).is_err() {

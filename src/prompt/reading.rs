@@ -47,10 +47,12 @@ impl Asked<'_> {
         !tag.is_empty() && self.prompt.trim_end().ends_with(tag)
     }
 
+    /// Without an opening tag an answer always begins with thinking, whatever was asked for.
     fn around(&self, open: &str, close: &str) -> Option<Around> {
-        let has_opened = open.is_empty() || self.has_opened(open);
+        let always = open.is_empty();
+        let has_opened = always || self.has_opened(open);
         let around = || Around { open: (!has_opened).then(|| open.to_owned()), close: close.to_owned() };
-        (!close.is_empty()).then(around)
+        (!close.is_empty() && (always || self.thinks() != Some(false))).then(around)
     }
 }
 
@@ -58,8 +60,7 @@ impl Asked<'_> {
 pub fn built_in(name: &str, asked: &Asked<'_>) -> Option<Reading> {
     let parser = by_name(name, asked.tools, asked.thinks(), asked.last)?;
     let preserved = known(name).map(|known| known.preserved.iter().map(|text| (*text).to_owned()).collect());
-    let thinks = asked.thinks() != Some(false) || name == HARMONY;
-    let (open, close) = built_in_thinking(name).filter(|_| thinks).unwrap_or_default();
+    let (open, close) = built_in_thinking(name).unwrap_or_default();
     Some(Reading { parser, preserved: preserved.unwrap_or_default(), thinking: asked.around(open, close) })
 }
 
@@ -252,6 +253,7 @@ mod tests {
             (go(&tags, &asked(on, "")), around(Some("[T]"), "[/T]")),
             (go(&tags, &asked(on, "a[T]\n")), around(None, "[/T]")),
             (jinja("</think>", &asked(None, "")), around(Some("<think>"), "</think>")),
+            (jinja("</think>", &asked(Some(Think::Off), "")), None),
             (jinja("<|channel|><|message|>", &asked(None, "")), around(None, "<|channel|>final<|message|>")),
             (built_in("qwen3-thinking", &asked(on, "<think>")), around(None, "</think>")),
             (built_in("qwen3-thinking", &asked(Some(Think::Off), "")), None),

@@ -12,8 +12,8 @@ use llamero::engine::inference::Inbox;
 use llamero::engine::loader::LoadError;
 use llamero::engine::synthetic::{END, Shape, SyntheticVocabulary, next_token};
 use llamero::engine::wire::{Control, Event};
-use llamero::engine::wire::{Dialect, Framing, KeepAlive, Prompt, Synthetic, ToEngine, Work};
-use rig::{Reply, Rig, completion, submit};
+use llamero::engine::wire::{Dialect, Framing, KeepAlive, Synthetic, ToEngine, Work};
+use rig::{Reply, Rig, completion, lines, submit};
 
 /// Tokens that a request with this prompt gets, by the shortest code; the end token is among them.
 fn alone(prompt: &str, predict: usize, end_every: u32) -> Vec<Token> {
@@ -151,7 +151,7 @@ fn prompts_too_long_are_cut_or_refused_as_asked() {
         let Work::Complete(work) = &mut request.work else { unreachable!() };
         (work.truncate, work.shift) = (truncate, shift);
         if messages {
-            work.prompt = Prompt::Messages(serde_json::json!([{"role": "user", "content": long}]).to_string());
+            work.prompt = lines(&serde_json::json!([{"role": "user", "content": long}]));
         }
         rig.send(0, &ToEngine::Submit(Box::new(request)));
         let reply = rig.reply(0, number as u64);
@@ -166,12 +166,14 @@ fn prompts_too_long_are_cut_or_refused_as_asked() {
 fn the_oldest_messages_go_first_and_the_system_message_stays() {
     let mut rig = Rig::new(1, Shape::default(), |_| {});
     let mut messages = vec![serde_json::json!({"role": "system", "content": "SYSTEM"})];
-    messages
-        .extend((0..50).map(|number| serde_json::json!({"role": "user", "content": format!("message {number:02}")})));
+    let role = |number: usize| ["assistant", "user"][number % 2];
+    messages.extend(
+        (0..50).map(|number| serde_json::json!({"role": role(number), "content": format!("message {number:02}")})),
+    );
     let mut request = submit(1, completion("", 3));
     request.model.load.num_ctx = 64;
     let Work::Complete(work) = &mut request.work else { unreachable!() };
-    work.prompt = Prompt::Messages(serde_json::Value::from(messages).to_string());
+    work.prompt = lines(&serde_json::Value::from(messages));
     work.render_only = true;
     rig.send(0, &ToEngine::Submit(Box::new(request)));
     let reply = rig.reply(0, 1);
@@ -185,7 +187,7 @@ fn num_predict_zero_answers_nothing_to_messages() {
     let mut rig = Rig::new(1, Shape::default(), |_| {});
     let mut request = submit(1, completion("", 0));
     let Work::Complete(work) = &mut request.work else { unreachable!() };
-    work.prompt = Prompt::Messages(r#"[{"role":"user","content":"hi"}]"#.into());
+    work.prompt = lines(&serde_json::json!([{"role": "user", "content": "hi"}]));
     rig.send(0, &ToEngine::Submit(Box::new(request)));
     let reply = rig.reply(0, 1);
     assert_eq!((reply.text().as_str(), &reply.last()["done_reason"]), ("", &"length".into()));

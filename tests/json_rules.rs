@@ -139,15 +139,32 @@ fn bodies_that_are_no_json_are_told_apart() {
 #[test]
 fn free_parts_are_kept_as_they_came() {
     let chat: ChatRequest = read(
-        r#"{"tools":[{"z":1,"a":{"Z":[1.5,-2,18446744073709551615,99999999999999999999,true,null,"\u0041\ud800"]},
-            "z":2,"Z":3}],"format":{"$serde_json::private::RawValue":"[1]"}}"#,
+        r#"{"options":{"z":1,"a":{"Z":[1.5,-2,18446744073709551615,99999999999999999999,true,null,"\u0041\ud800"]},
+            "z":2,"Z":3},"format":{"$serde_json::private::RawValue":"[1]"}}"#,
     )
     .expect("valid");
-    let tools = json!([{"z": 2, "a": {"Z": [1.5, -2, u64::MAX, 1e20, true, null, "A\u{fffd}"]}, "Z": 3}]);
-    assert_eq!(json!(chat.tools), tools);
-    assert_eq!(chat.tools[0].keys().collect::<Vec<_>>(), ["z", "a", "Z"]);
+    let options = json!({"z": 2, "a": {"Z": [1.5, -2, u64::MAX, 1e20, true, null, "A\u{fffd}"]}, "Z": 3});
+    assert_eq!(json!(chat.options), options);
+    assert_eq!(chat.options.keys().collect::<Vec<_>>(), ["z", "a", "Z"]);
     let format = chat.format.expect("given");
     assert_eq!(format.get("$serde_json::private::RawValue"), Some(&json!("[1]")));
+}
+
+#[test]
+fn tools_are_read_as_far_as_ollamas_types_know_them() {
+    let chat: ChatRequest = read(
+        r#"{"Tools":[{"Type":"function","strict":true,"function":{"NAME":"f","parameters":{"type":"object",
+            "properties":{"z":{"type":"string","default":1},"a":{"type":["null","integer"]}}}}}]}"#,
+    )
+    .expect("valid");
+    assert_eq!(
+        serde_json::to_string(&chat.tools).expect("JSON"),
+        r#"[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"z":{"type":"string"},"a":{"type":["null","integer"]}}}}}]"#
+    );
+    for (body, want) in [(r"{}", None), (r#"{"tools":null}"#, None), (r#"{"tools":[]}"#, Some(0))] {
+        let chat: ChatRequest = read(body).expect("valid");
+        assert_eq!(chat.tools.map(|tools| tools.len()), want, "{body}");
+    }
 }
 
 #[test]

@@ -54,6 +54,15 @@ fn sampling(criterion: &mut Criterion) {
                 bencher.iter(|| sampler.sample(black_box(&mut row)));
             });
         }
+        // Between two values of a JSON text hardly anything may come, inside a string hardly anything may not.
+        let nearly_empty: Vec<u32> = (0..vocabulary / 32).map(|word| u32::from(word % 64 == 0)).collect();
+        let nearly_full: Vec<u32> = nearly_empty.iter().map(|word| !word).collect();
+        for (name, mask) in [("defaults, few may come", nearly_empty), ("defaults, most may come", nearly_full)] {
+            let mut sampler = Sampler::new(DEFAULTS);
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| sampler.sample_among(black_box(&mut row), &mask));
+            });
+        }
         let mut top = Vec::new();
         group.bench_function("logprobs of 5", |bencher| {
             bencher.iter(|| logprobs(black_box(&row), 0, 5, &mut top));

@@ -39,6 +39,7 @@ fn run(sampler: &mut Sampler, row: &mut [f32], top: &mut Vec<(i32, f32)>, steps:
             *logit = ((token * 7919 + step * 104_729) % 1009) as f32 / 100.0;
         }
         let token = sampler.sample(row);
+        sampler.sample_among(row, &[u32::MAX, 0x5555_5555, 0]);
         logprobs(row, token, 5, top);
         sampler.accept((step * 31 % row.len()) as i32);
     }

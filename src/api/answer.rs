@@ -12,6 +12,8 @@ pub const JSON: &str = "application/json; charset=utf-8";
 pub const BARE_JSON: &str = "application/json";
 /// Content type of plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
+/// Content type of a redirect's page.
+pub const HTML: &str = "text/html; charset=utf-8";
 /// Content type of the router's own plain texts (404 and 405).
 pub const PLAIN: &str = "text/plain";
 /// Content type of streams of JSON lines.
@@ -85,6 +87,13 @@ impl Answer {
             headers: vec![("Allow", allowed.into())],
             ..Answer::with(405, Some(PLAIN), &b"405 method not allowed"[..])
         }
+    }
+
+    /// 301 or 307 to another path, with the page that Go's net/http writes for clients that follow by hand.
+    pub fn moved(status: u16, path: &str) -> Answer {
+        let page = format!("<a href=\"{path}\">Moved Permanently</a>.\n\n");
+        let (content_type, body) = if status == 301 { (Some(HTML), page.into_bytes()) } else { (None, Vec::new()) };
+        Answer { headers: vec![("Location", path.to_owned())], ..Answer::with(status, content_type, body) }
     }
 
     fn with(status: u16, content_type: Option<&'static str>, body: impl Into<Cow<'static, [u8]>>) -> Answer {

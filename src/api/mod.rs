@@ -9,15 +9,17 @@ pub mod json;
 pub mod ollama;
 mod ops;
 mod route;
+pub mod steps;
 mod upload;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use self::answer::Answer;
 pub use self::gate::{Fields, Gate};
 pub use self::route::route;
+pub use self::steps::StepJob;
 pub use self::upload::{Opened, Reception, Upload};
 use crate::config::env::Settings;
 use crate::engine::clock;
@@ -41,6 +43,8 @@ pub struct App {
     pub core_counts: Vec<Arc<CoreCounts>>,
     /// Whether the routes for measurements are served.
     pub diagnostics: bool,
+    /// Jobs that tell their steps and are under way.
+    pub long_jobs: Arc<AtomicUsize>,
     stopping: AtomicBool,
 }
 
@@ -55,7 +59,16 @@ impl App {
         diagnostics: bool,
     ) -> App {
         let core_counts = (0..cores).map(|_| Arc::default()).collect();
-        App { store, engine, settings, gate, core_counts, diagnostics, stopping: AtomicBool::new(false) }
+        App {
+            store,
+            engine,
+            settings,
+            gate,
+            core_counts,
+            diagnostics,
+            long_jobs: Arc::default(),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Asks the server to stop. `false` when it was asked before.
@@ -107,8 +120,23 @@ pub enum Handler {
     Generate,
     /// `/api/chat`
     Chat,
+    /// `/api/status`
+    Status,
+    /// `/api/show`
+    Show {
+        /// Whether GitHub Copilot asks.
+        for_copilot: bool,
+    },
     /// `/api/create`
     Create,
+    /// `/api/copy`
+    Copy,
+    /// `/api/delete`
+    Delete,
+    /// A route of ollama.com's accounts and searches, which this server has nothing to do with.
+    Cloud(ollama::cloud::Service),
+    /// `/api/experimental/model-recommendations`
+    Recommendations,
     /// HEAD of a blob, by its digest as written in the path.
     BlobExists(String),
     /// What the engine holds.
@@ -128,6 +156,8 @@ pub enum Outcome {
     Worker(Job),
     /// A request whose answer the engine streams.
     Engine(Box<Submit>),
+    /// A job that tells its steps.
+    Steps(StepJob),
 }
 
 /// What a handler has to know of the request besides its body.
@@ -165,7 +195,13 @@ impl Handler {
             Handler::Ps => ollama::small::ps(app.clone()),
             Handler::Generate => ollama::generate::handle(app, body, Call::now(version)),
             Handler::Chat => ollama::chat::handle(app, body, Call::now(version)),
+            Handler::Status => Outcome::Answer(ollama::cloud::status(app)),
+            Handler::Show { for_copilot } => ollama::show::handle(app, body, for_copilot),
             Handler::Create => ollama::create::handle(app.clone(), body),
+            Handler::Copy => ollama::manage::copy(app.clone(), body),
+            Handler::Delete => ollama::manage::delete(app.clone(), body),
+            Handler::Cloud(service) => Outcome::Answer(ollama::cloud::refuse(service, &body)),
+            Handler::Recommendations => Outcome::Answer(ollama::cloud::recommendations()),
             Handler::BlobExists(digest) => upload::exists(app.clone(), &digest),
             Handler::EngineCount => ops::engine_count(app.clone()),
             Handler::SyntheticStream => ops::synthetic_stream(body, Call::now(version)),

@@ -113,6 +113,17 @@ impl Client {
         refuse(&mut response).map_err(CliError::Server)
     }
 
+    /// Sends a request whose answer has nothing in it. `method`: `POST` or `DELETE`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn order(&self, method: &str, path: &str, body: &Value) -> Result<(), CliError> {
+        let url = self.url(path);
+        let request = if method == "DELETE" { self.agent.delete(url).force_send_body() } else { self.agent.post(url) };
+        let sent = request.content_type("application/json").send(body.to_string());
+        refuse(&mut sent.map_err(not_running)?).map_err(CliError::Server)
+    }
+
     fn send(&self, path: &str, body: &Value) -> Result<Response<Body>, CliError> {
         let request = self.agent.post(self.url(path)).content_type("application/json");
         request.send(body.to_string()).map_err(not_running)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::duration::DurationError;
 use crate::config::limits;
+use crate::model::modelfile::{ModelfileError, PartsError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,12 @@ pub enum CliError {
     /// `stop` of a model that does not exist. Ollama's words.
     #[error("couldn't find model \"{0}\" to stop")]
     NothingToStop(String),
+    /// `show` with two parts. Ollama's words.
+    #[error("only one of '--license', '--modelfile', '--parameters', '--system', or '--template' can be specified")]
+    OnePart,
+    /// `show` of a model that makes images. Ollama's words.
+    #[error("image generation models are not currently supported")]
+    Images,
     /// A file that a command needs cannot be read.
     #[error("{}: {source}", path.display())]
     File {
@@ -64,22 +71,27 @@ pub enum CliError {
         /// Why.
         source: io::Error,
     },
-    /// The Modelfile passes its bound.
-    #[error("the Modelfile is longer than {} bytes", limits::MODELFILE_BYTES)]
-    LongModelfile,
-    /// The Modelfile names no model. Ollama's words.
-    #[error("no FROM line")]
-    NoFrom,
-    /// The Modelfile asks for more than a GGUF.
-    #[error(
-        "(line {line}): {command} comes with the model store: for now a Modelfile is one line, FROM and the path of a GGUF"
-    )]
-    Instruction {
-        /// Where, from 1.
-        line: usize,
-        /// The command as written.
-        command: String,
-    },
+    /// The Modelfile cannot be read as one.
+    #[error(transparent)]
+    Modelfile(#[from] ModelfileError),
+    /// The Modelfile makes no sense.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    /// The Modelfile that was named is not there. Ollama's words.
+    #[error("specified Modelfile wasn't found")]
+    NoModelfile,
+    /// A folder holds no model. Ollama's words.
+    #[error("no Modelfile or safetensors files found")]
+    NoModelFiles,
+    /// A link leads out of a model's folder.
+    #[error("insecure path: {}", .0.display())]
+    InsecurePath(PathBuf),
+    /// `create` with a name that no model can have.
+    #[error("invalid model name: {0}")]
+    ModelName(String),
+    /// `create --draft-quantize` without a draft model.
+    #[error("--draft-quantize requires a DRAFT model")]
+    NoDraft,
     /// The server could not start, or ended because it had to.
     #[error(transparent)]
     Serve(#[from] crate::cli::serve::StartError),

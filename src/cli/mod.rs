@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod client;
+pub mod copy;
 pub mod create;
 pub mod engine;
 pub mod error;
@@ -12,15 +13,19 @@ pub mod error;
 mod fake;
 pub mod format;
 pub mod list;
+pub mod progress;
 pub mod ps;
+pub mod remove;
 pub mod run;
 pub mod serve;
+pub mod show;
 pub mod stop;
+pub mod table;
 pub mod unix;
 pub mod version;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,6 +33,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
+use crate::cli::progress::Progress;
 use crate::config::env::{self, Settings};
 use crate::engine::openmp;
 
@@ -54,11 +60,19 @@ enum Command {
     Run(run::RunArgs),
     /// Create a model
     Create(create::CreateArgs),
+    /// Show information for a model
+    Show(show::ShowArgs),
     /// List models
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
     /// List running models
     Ps(ps::PsArgs),
+    /// Copy a model
+    #[command(name = "cp")]
+    Copy(copy::CopyArgs),
+    /// Remove a model
+    #[command(name = "rm")]
+    Remove(remove::RemoveArgs),
     /// Stop a running model
     Stop(stop::StopArgs),
     /// Measure the engine alone, without HTTP
@@ -99,7 +113,14 @@ fn dispatch(cli: &Cli, settings: &Settings) -> Result<(), CliError> {
         Some(Command::Engine(args)) => engine::run(args, settings),
         Some(Command::Bench(args)) => bench::run(args, settings),
         Some(Command::Run(args)) => run::run(args, &client, &mut out),
-        Some(Command::Create(args)) => create::run(args, &client, &mut io::stderr().lock()),
+        Some(Command::Create(args)) => {
+            // Not its lock: spinners turn on a thread of their own.
+            let (mut err, terminal) = (io::stderr(), io::stderr().is_terminal());
+            create::run(args, &client, &mut Progress::new(&mut err, terminal))
+        }
+        Some(Command::Show(args)) => show::run(args, &client, &mut out),
+        Some(Command::Copy(args)) => copy::run(args, &client, &mut out),
+        Some(Command::Remove(args)) => remove::run(args, &client, &mut out, &mut io::stderr()),
         Some(Command::List(args)) => list::run(args, &client, &mut out),
         Some(Command::Ps(args)) => ps::run(args, &client, &mut out),
         Some(Command::Stop(args)) => stop::run(args, &client),

@@ -117,7 +117,7 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
     let cores = if matches!(address, Address::Unix(_)) { 1 } else { cores };
     let bound = listen::bind(&address, cores).map_err(ServeError::from)?;
     let gate = Gate::new(&settings.origins.join(","), on_loopback(&bound))?;
-    let store = Arc::new(Store::open(&settings.models)?);
+    let store = Arc::new(open_store(settings)?);
 
     let mailboxes = mailboxes(cores).map_err(StartError::Supervisor)?;
     let engine = EngineHandle::new(mailboxes.clone());
@@ -136,6 +136,21 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
     let _ = supervisor.join();
     tracing::info!("stopped");
     Ok(served?)
+}
+
+/// Opens the model folder, and says so where models can be read there and not be made.
+fn open_store(settings: &Settings) -> Result<Store, StartError> {
+    let store = Store::open(&settings.models)?;
+    if let Err(error) = store.try_writing() {
+        let folder = settings.models.display();
+        tracing::warn!(%folder, "models can be run and not be created, copied or deleted: {error}");
+        return Ok(store);
+    }
+    if settings.no_prune {
+        return Ok(store.keeping_unused());
+    }
+    store.prune();
+    Ok(store)
 }
 
 fn choose_driver(choice: DriverChoice) -> Result<Driver, StartError> {

@@ -34,8 +34,32 @@ pub const OLLAMA_KV_CACHE_TYPE: &str = "OLLAMA_KV_CACHE_TYPE";
 pub const OLLAMA_ORIGINS: &str = "OLLAMA_ORIGINS";
 /// Log level: true or 1 for debug, 2 for trace. Default info.
 pub const OLLAMA_DEBUG: &str = "OLLAMA_DEBUG";
-/// Keep blobs that no manifest names when the server starts. Default false.
+/// Keep blobs that no manifest names when the server starts, and those of models that are replaced. Default false.
 pub const OLLAMA_NOPRUNE: &str = "OLLAMA_NOPRUNE";
+/// Go templates always (true) or never (false); unset: whichever template of a model can do more (section 7.1).
+pub const OLLAMA_GO_TEMPLATE: &str = "OLLAMA_GO_TEMPLATE";
+/// Models of ollama.com are switched off, as `/api/status` tells. There are none here in any case. Default false.
+pub const OLLAMA_NO_CLOUD: &str = "OLLAMA_NO_CLOUD";
+
+/// Variables of Ollama that are accepted and change nothing here, each with the reason that the log tells.
+pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("OLLAMA_FLASH_ATTENTION", "flash attention is on wherever the device can do it"),
+    ("OLLAMA_KV_CACHE_TYPE", "the KV memory is f16"),
+    ("OLLAMA_LOAD_TIMEOUT", "a load has no limit yet"),
+    ("OLLAMA_GPU_OVERHEAD", "memory is not set aside yet"),
+    ("OLLAMA_SCHED_SPREAD", "models are not spread over devices yet"),
+    ("OLLAMA_LLM_LIBRARY", "there is one backend in the program"),
+    ("OLLAMA_VULKAN", "there is one backend in the program"),
+    ("OLLAMA_IGPU_ENABLE", "there is one backend in the program"),
+    ("OLLAMA_DEBUG_LOG_REQUESTS", "requests are never written to files"),
+    ("OLLAMA_MAX_TRANSFER_STREAMS", "nothing is pulled or pushed yet"),
+    ("OLLAMA_REMOTES", "models do not run elsewhere"),
+    ("OLLAMA_CLOUD_BASE_URL", "models do not run elsewhere"),
+    ("OLLAMA_AUTH", "requests are not signed"),
+    ("OLLAMA_EXPERIMENT", "there are no experiments"),
+    ("LLAMA_ARG_FIT", "there is no llama-server"),
+    ("LLAMA_ARG_FIT_TARGET", "there is no llama-server"),
+];
 
 /// How long a request may stand still before it gets 408. Default 30s.
 pub const LLAMERO_READ_TIMEOUT: &str = "LLAMERO_READ_TIMEOUT";
@@ -58,7 +82,9 @@ pub const HELP: &[(&str, &str)] = &[
     (OLLAMA_KV_CACHE_TYPE, "type of the KV memory (default f16)"),
     (OLLAMA_ORIGINS, "origins allowed besides the built-in ones, separated by commas"),
     (OLLAMA_DEBUG, "1: log more, 2: log everything"),
-    (OLLAMA_NOPRUNE, "keep unused blobs when the server starts"),
+    (OLLAMA_NOPRUNE, "keep unused blobs"),
+    (OLLAMA_GO_TEMPLATE, "Go templates always or never (default: whichever can do more)"),
+    (OLLAMA_NO_CLOUD, "models of ollama.com are off, as /api/status tells"),
     (LLAMERO_READ_TIMEOUT, "how long a request may stand still (default 30s)"),
     (LLAMERO_WRITE_TIMEOUT, "how long a client may take no bytes (default 30s)"),
     (LLAMERO_DRAIN_TIMEOUT, "how long streams may go on after SIGTERM (default 30s)"),
@@ -107,10 +133,33 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// [`OLLAMA_NOPRUNE`].
     pub no_prune: bool,
+    /// [`OLLAMA_GO_TEMPLATE`].
+    pub go_templates: Option<bool>,
+    /// [`OLLAMA_NO_CLOUD`], and what Ollama's own settings say.
+    pub cloud_off: CloudSwitch,
     /// How long anything on a connection may stand still.
     pub timeouts: Timeouts,
-    /// A sentence for each value that made no sense and was replaced.
+    /// A sentence for each value that made no sense and was replaced, or has no effect here.
     pub warnings: Vec<String>,
+}
+
+/// Who switched models of ollama.com off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CloudSwitch {
+    /// [`OLLAMA_NO_CLOUD`] did.
+    pub env: bool,
+    /// `disable_ollama_cloud` in `~/.ollama/server.json` did.
+    pub config: bool,
+}
+
+impl CloudSwitch {
+    /// Reads the text of `server.json`; what is no such file switches nothing off.
+    fn of_file(text: &str) -> bool {
+        let settings: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        settings.is_some_and(|settings| {
+            settings.get("disable_ollama_cloud").and_then(serde_json::Value::as_bool) == Some(true)
+        })
+    }
 }
 
 /// Deadlines of connections, in milliseconds, at least [`limits::SWEEP_MS`] each.
@@ -133,7 +182,11 @@ impl Default for Timeouts {
 impl Settings {
     /// Reads the environment of this process.
     pub fn from_env() -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok())
+        let mut settings = Self::from_lookup(|name| std::env::var(name).ok());
+        let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+        let file = std::fs::read_to_string(home.join(".ollama").join("server.json"));
+        settings.cloud_off.config = file.is_ok_and(|text| CloudSwitch::of_file(&text));
+        settings
     }
 
     /// Reads what `lookup` knows. Nothing fails: a value that makes no sense is replaced and told in `warnings`.
@@ -165,12 +218,14 @@ impl Settings {
                 .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect()),
             log_level: env.log_level(),
             no_prune: env.flag(OLLAMA_NOPRUNE).unwrap_or(false),
+            go_templates: env.flag(OLLAMA_GO_TEMPLATE),
+            cloud_off: CloudSwitch { env: env.flag(OLLAMA_NO_CLOUD).unwrap_or(false), config: false },
             timeouts: Timeouts {
                 read_ms: env.milliseconds(LLAMERO_READ_TIMEOUT, limits::READ_STALL_MS),
                 write_ms: env.milliseconds(LLAMERO_WRITE_TIMEOUT, limits::WRITE_STALL_MS),
                 drain_ms: env.milliseconds(LLAMERO_DRAIN_TIMEOUT, limits::DRAIN_MS),
             },
-            warnings: env.warnings,
+            warnings: env.finish(),
         }
     }
 }
@@ -240,6 +295,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
+    /// What was wrong with the answers, and which of them change nothing.
+    fn finish(mut self) -> Vec<String> {
+        for (name, why) in WITHOUT_EFFECT {
+            if self.text(name).is_some() {
+                self.warnings.push(format!("{name} has no effect: {why}"));
+            }
+        }
+        self.warnings
+    }
+
     fn models(&self) -> PathBuf {
         match self.text(OLLAMA_MODELS) {
             Some(path) => PathBuf::from(path),
@@ -273,6 +338,8 @@ mod tests {
             origins: Vec::new(),
             log_level: LogLevel::Info,
             no_prune: false,
+            go_templates: None,
+            cloud_off: CloudSwitch::default(),
             timeouts: Timeouts::default(),
             warnings: Vec::new(),
         };
@@ -355,9 +422,19 @@ mod tests {
     }
 
     #[test]
+    fn variables_without_effect_are_told_when_they_are_set() {
+        let settings = with(&[("OLLAMA_SCHED_SPREAD", "1"), ("OLLAMA_VULKAN", " "), (OLLAMA_NO_CLOUD, "1")]);
+        assert_eq!(settings.warnings, ["OLLAMA_SCHED_SPREAD has no effect: models are not spread over devices yet"]);
+        assert_eq!(settings.cloud_off, CloudSwitch { env: true, config: false });
+        assert_eq!(with(&[(OLLAMA_GO_TEMPLATE, "0")]).go_templates, Some(false));
+        assert!(CloudSwitch::of_file("{\"disable_ollama_cloud\": true}"));
+        assert!(!CloudSwitch::of_file("{\"disable_ollama_cloud\": 1}") && !CloudSwitch::of_file("?"));
+    }
+
+    #[test]
     fn the_help_names_every_variable_once() {
         let mut names: Vec<_> = HELP.iter().map(|(name, _)| *name).collect();
         names.dedup();
-        assert_eq!(names.len(), 16);
+        assert_eq!(names.len(), 18);
     }
 }

@@ -63,6 +63,9 @@ pub const UPLOADS_PER_CORE_MAX: usize = 256;
 
 const _: () = assert!(UPLOAD_READ_BYTES <= UPLOAD_PIECE_BYTES && READ_BUFFER_BYTES <= UPLOAD_READ_BYTES);
 
+/// Jobs that tell their steps (`create`) at once, each with a thread; one more is told to try again.
+pub const LONG_JOBS_MAX: usize = 16;
+
 // ---- stream: the shared region ---------------------------------------------------------------------------------
 
 /// Network cores that one region can serve.
@@ -87,8 +90,9 @@ const _: () = assert!(SLOTS_PER_STREAM_MAX * 2 <= SLOTS_PER_CORE);
 
 // ---- engine ---------------------------------------------------------------------------------------------------
 
-/// Largest message on the socket between front and engine: a whole JSON body and what we add to it.
-pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 64 * 1024;
+/// Largest message on the socket between front and engine: a whole JSON body and what we add to it, which may be the
+/// model's template, system message and messages.
+pub const WIRE_MESSAGE_BYTES: usize = JSON_BODY_BYTES as usize + 4 * LAYER_TEXT_BYTES as usize;
 /// llama.cpp's `LLAMA_MAX_SEQ`: ids that running sequences and (later) cached prefixes share.
 pub const SEQUENCES_MAX: usize = 256;
 /// Sequence ids of a model with recurrent layers (Mamba and its hybrids): llama.cpp keeps a whole state for each id,
@@ -137,6 +141,26 @@ pub const STOP_BYTES: usize = 1024;
 /// Most alternatives listed beside each token (the behaviour page, section 1.10).
 pub const TOP_LOGPROBS_MAX: u8 = 20;
 
+/// Longest schema of an answer. The largest that people send describe whole APIs and have some tens of kilobytes.
+pub const SCHEMA_BYTES: usize = 256 * 1024;
+/// Stack of a thread that compiles a schema: the compiler follows references by recursion, and that is as much as a
+/// schema of [`SCHEMA_BYTES`] can make it take. Only what is used becomes memory.
+pub const SCHEMA_STACK_BYTES: usize = 512 * 1024 * 1024;
+/// Compiled schemas that are kept for each model, the least recently used out first.
+pub const GRAMMARS_MAX: usize = 64;
+/// Work on making one grammar, in llguidance's units: some 20 ms.
+pub const GRAMMAR_FUEL: u64 = 1_000_000;
+/// Symbols of one grammar; a schema of [`SCHEMA_BYTES`] has some 50,000.
+pub const GRAMMAR_SYMBOLS_MAX: usize = 200_000;
+/// Work on one mask, in llguidance's units: some 15 ms. An answer that wants more ends with an error.
+pub const MASK_FUEL: u64 = 200_000;
+/// States of the lexer of one answer, one to two kilobytes each.
+pub const MASK_STATES_MAX: usize = 50_000;
+/// Bytes of a number in an answer; from there on it ends where it may. More digits than a 64-bit float has mean nothing.
+pub const NUMBER_BYTES_MAX: usize = 15;
+/// Longest piece of a token that grammars know: llguidance's trie has a depth of 1,024.
+pub const TRIE_PIECE_BYTES: usize = 512;
+
 const _: () = assert!(RECURRENT_SEQUENCES_MAX <= SEQUENCES_MAX && POOL_CELLS_MAX <= i32::MAX as u32);
 
 // ---- model and store --------------------------------------------------------------------------------------------
@@ -153,6 +177,9 @@ pub const LAYER_TEXT_BYTES: u64 = 4 * 1024 * 1024;
 pub const MANIFESTS_MAX: usize = 64 * 1024;
 /// A file that changed less than this long ago may change again without a new time stamp, so it is read again.
 pub const STAMP_SETTLE_MS: u64 = 2_000;
+/// A blob without a manifest is removed at start when it is older than this: a create follows its upload within the hour
+/// (the behaviour page, section 4).
+pub const PRUNE_AGE_MS: u64 = 3_600_000;
 /// Longest GGUF header: key-values and tensor table. Vocabularies of 256k tokens need about 10 MiB.
 pub const GGUF_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 /// Key-value pairs of a GGUF.

@@ -146,6 +146,12 @@ pub trait Vocabulary: Send + Sync {
     /// The chat template that the model file carries.
     fn chat_template(&self) -> Option<&str>;
 
+    /// The control tokens around what is to be filled in, spelled out: in front of the text before the gap, of the text
+    /// behind it, and of the answer. `None`: the model has none.
+    fn fill_in_texts(&self) -> Option<[&str; 3]> {
+        None
+    }
+
     /// Text of the beginning-of-sequence token, empty if there is none (templates print it).
     fn bos_text(&self) -> &str;
 

@@ -5,6 +5,7 @@ pub mod clock;
 #[cfg(feature = "llama")]
 pub mod ffi;
 pub mod frames;
+pub mod grammar;
 pub mod handover;
 pub mod inference;
 pub mod intake;
@@ -20,4 +21,5 @@ pub mod sequence;
 pub mod stop;
 pub mod supervisor;
 pub mod synthetic;
+pub mod templates;
 pub mod wire;

@@ -4,26 +4,16 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use llamero_kernels::sampling::{Params, Sampler};
-use serde_json::value::RawValue;
 
 use super::backend::{Facts, Token, TokenizeError, Vocabulary};
+use super::grammar::{Constraint, GrammarError, Grammars, Thinking};
 use super::sequence::Limits;
-use super::wire::{Completion, Prompt, Sampling};
+use super::templates::{Of, Talk, TemplateError, Templates};
+use super::wire::{Chat, Completion, Prompt, Reader, Sampling};
 use crate::config::limits::{CONTEXT_MIN, STOP_BYTES, STOPS_MAX};
-
-/// Turns messages into a prompt by the model's template.
-pub trait Render: Send + Sync {
-    /// The prompt for `messages`, a JSON array, with the model's own chat template or a stand-in where it has none.
-    ///
-    /// # Errors
-    /// A sentence for the client: a template may refuse messages.
-    fn render(
-        &self,
-        vocabulary: &dyn Vocabulary,
-        messages: &str,
-        enable_thinking: Option<bool>,
-    ) -> Result<String, String>;
-}
+use crate::model::{Message, Tool};
+use crate::prompt::parse::{self, Parser, harmony_tool_names};
+use crate::prompt::reading::Asked;
 
 /// What a request has become.
 pub enum Prepared {
@@ -41,8 +31,14 @@ pub struct Start {
     pub limits: Limits,
     /// Has seen the prompt.
     pub sampler: Sampler,
+    /// Holds the answer to its format, if it has one.
+    pub constraint: Option<Constraint>,
     /// Texts that end the answer.
     pub stops: Vec<String>,
+    /// Tells thinking, calls and content apart; `None`: all is content.
+    pub parser: Option<Parser>,
+    /// Control tokens whose text the parser has to see.
+    pub preserved: Vec<Token>,
     /// Log probabilities are wanted, with this many alternatives each.
     pub logprobs: Option<usize>,
     /// Tokens in front of the answer in the reply's `context`, if there is to be one.
@@ -61,14 +57,17 @@ pub enum PrepareError {
     #[error("the prompt could not be prepared")]
     Panicked,
     /// The template says no.
-    #[error("{0}")]
-    Template(String),
-    /// The messages are no JSON array.
-    #[error("the messages are not a list")]
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Messages or tools are not the JSON that they should be.
+    #[error("the messages or tools cannot be read")]
     Messages,
     /// The tokenizer says no.
     #[error("{0}")]
     Tokenize(#[from] TokenizeError),
+    /// No answer can be held to the format.
+    #[error("{0}")]
+    Format(#[from] GrammarError),
     /// Nothing to go on from.
     #[error("the prompt holds no tokens")]
     Empty,
@@ -91,9 +90,14 @@ pub enum PrepareError {
 }
 
 impl PrepareError {
-    /// The HTTP status that goes with it: nearly all are about what the client sent.
+    /// The HTTP status that goes with it: nearly all are about what the client sent. What Ollama renders itself fails
+    /// with 500 there.
     pub fn status(&self) -> u16 {
-        if *self == Self::Panicked { 500 } else { 400 }
+        match self {
+            Self::Panicked | Self::Template(TemplateError::Failed(_)) => 500,
+            Self::Format(error) => error.status(),
+            _ => 400,
+        }
     }
 }
 
@@ -106,7 +110,8 @@ pub fn prepare(
     context: usize,
     facts: &Facts,
     vocabulary: &dyn Vocabulary,
-    render: &dyn Render,
+    grammars: &Grammars,
+    templates: &Templates,
 ) -> Result<Prepared, PrepareError> {
     let too_long = |stop: &String| stop.len() > STOP_BYTES;
     if completion.stop.len() > STOPS_MAX || completion.stop.iter().any(too_long) {
@@ -118,10 +123,18 @@ pub fn prepare(
         tracing::debug!("this model cannot shift its context: answers end when it is full");
     }
     let tokenizer = Tokenizer { vocabulary, front: front(vocabulary, &completion.context) };
-    let prompt = Unfitted::of(&completion, context, &tokenizer, render)?;
+    let maker = Maker { templates, of: Of { vocabulary, go_template: completion.go_template.as_deref() }, tokenizer };
+    let talk = Conversation::of(&completion)?;
+    let prompt = maker.unfitted(&completion, &talk, context)?;
     if completion.render_only {
-        return Ok(Prepared::Rendered(prompt.text));
+        return Ok(Prepared::Rendered([maker.tokenizer.front, prompt.text].concat()));
     }
+    let reading = maker.reading(&completion, &talk, &prompt.text);
+    let constraint = match &completion.format {
+        Some(format) => Some(grammars.constrain(format, reading.thinking.as_ref())?),
+        None => None,
+    };
+    let tokenizer = maker.tokenizer;
     let keep = keep(&completion, context, prompt.tokens.len(), tokenizer.adds_bos()?);
     let fits = Fitted::of(prompt, &completion, context, keep, shift)?;
     if fits.tokens.is_empty() {
@@ -134,10 +147,13 @@ pub fn prepare(
     Ok(Prepared::Start(Box::new(Start {
         limits: Limits { context, keep, shift, predict: predict(&completion, context) },
         sampler,
+        constraint,
         logprobs: completion.logprobs.then_some(usize::from(completion.top_logprobs)),
         context: completion.reply_context.then(|| fits.without_bos().to_vec()),
         truncated: fits.truncated,
         stops: completion.stop,
+        parser: reading.parser,
+        preserved: reading.preserved,
         tokens: fits.tokens,
     })))
 }
@@ -175,6 +191,48 @@ impl Tokenizer<'_> {
     }
 }
 
+/// A conversation out of its JSON; empty for prompts of another kind.
+#[derive(Default)]
+struct Conversation {
+    messages: Vec<Message>,
+    /// By the names that the request gave them.
+    tools: Option<Vec<Tool>>,
+    /// By those that the prompt has for them, where these are others.
+    renamed: Option<Vec<Tool>>,
+}
+
+impl Conversation {
+    fn of(completion: &Completion) -> Result<Self, PrepareError> {
+        let Prompt::Chat(chat) = &completion.prompt else { return Ok(Self::default()) };
+        let messages = serde_json::from_str(&chat.messages).map_err(|_| PrepareError::Messages)?;
+        let tools = chat.tools.as_deref().map(serde_json::from_str::<Vec<Tool>>);
+        let tools = tools.transpose().map_err(|_| PrepareError::Messages)?;
+        let is_harmony = matches!(&completion.reader, Reader::BuiltIn(name) if name == "harmony");
+        let renamed = tools.as_deref().filter(|_| is_harmony).map(renamed);
+        Ok(Self { messages, tools, renamed })
+    }
+
+    fn talk<'a>(&'a self, messages: &'a [Message], completion: &Completion) -> Talk<'a> {
+        let tools = self.renamed.as_deref().or(self.tools.as_deref());
+        Talk { messages, tools, think: completion.think }
+    }
+
+    /// The messages without the first `count`, system messages excepted.
+    fn without(&self, count: usize) -> Vec<Message> {
+        let stays = |&(index, message): &(usize, &Message)| index >= count || message.role == "system";
+        self.messages.iter().enumerate().filter(stays).map(|(_, message)| message.clone()).collect()
+    }
+}
+
+fn renamed(tools: &[Tool]) -> Vec<Tool> {
+    let names = harmony_tool_names(tools.iter().map(|tool| tool.function.name.as_str()));
+    let mut renamed = tools.to_vec();
+    for (tool, name) in renamed.iter_mut().zip(names) {
+        tool.function.name = name;
+    }
+    renamed
+}
+
 /// A prompt before it is fitted into the context.
 struct Unfitted {
     text: String,
@@ -185,90 +243,94 @@ struct Unfitted {
     truncated: bool,
 }
 
-impl Unfitted {
-    fn of(
-        completion: &Completion,
-        context: usize,
-        tokenizer: &Tokenizer<'_>,
-        render: &dyn Render,
-    ) -> Result<Self, PrepareError> {
+/// What makes prompts for one model.
+struct Maker<'a> {
+    templates: &'a Templates,
+    of: Of<'a>,
+    tokenizer: Tokenizer<'a>,
+}
+
+impl Maker<'_> {
+    fn unfitted(&self, completion: &Completion, talk: &Conversation, context: usize) -> Result<Unfitted, PrepareError> {
         let (text, tokens, truncated) = match &completion.prompt {
-            Prompt::Raw(text) => (text.clone(), tokenizer.tokens(text)?, false),
-            Prompt::Messages(messages) => rendered(completion, messages, context, tokenizer, render)?,
+            Prompt::Raw(text) => (text.clone(), self.tokenizer.tokens(text)?, false),
+            Prompt::Gap(gap) => {
+                let text = self.templates.gap(self.of, gap, completion.think)?;
+                let tokens = self.tokenizer.tokens(&text)?;
+                (text, tokens, false)
+            }
+            Prompt::Chat(chat) => self.rendered(completion, chat, talk, context)?,
         };
-        let added = tokenizer.added(&text)?;
-        Ok(Self { text, tokens, added, truncated })
+        let added = self.tokenizer.added(&text)?;
+        Ok(Unfitted { text, tokens, added, truncated })
     }
-}
 
-/// Renders and tokenizes messages, without the oldest ones where they do not fit (section 2.2.4). Returns text, tokens,
-/// and whether messages were left out.
-fn rendered(
-    completion: &Completion,
-    messages: &str,
-    context: usize,
-    tokenizer: &Tokenizer<'_>,
-    render: &dyn Render,
-) -> Result<(String, Vec<Token>, bool), PrepareError> {
-    let attempt = |messages: &str| -> Result<(String, Vec<Token>), PrepareError> {
-        let text = render.render(tokenizer.vocabulary, messages, completion.enable_thinking);
-        let text = text.map_err(PrepareError::Template)?;
-        let tokens = tokenizer.tokens(&text)?;
-        Ok((text, tokens))
-    };
-    let (text, tokens) = attempt(messages)?;
-    if tokens.len() < context || !completion.truncate {
-        return Ok((text, tokens, false));
-    }
-    let all = Messages::parse(messages)?;
-    // The fewest messages to leave out, found by halving: the more go, the shorter the prompt. The last one stays.
-    let (mut too_few, mut enough) = (0, all.len().saturating_sub(1));
-    if enough == 0 {
-        return Ok((text, tokens, false));
-    }
-    let mut best = attempt(&all.without(enough))?;
-    while enough - too_few > 1 {
-        let middle = too_few + (enough - too_few) / 2;
-        let shorter = attempt(&all.without(middle))?;
-        if shorter.1.len() < context {
-            (best, enough) = (shorter, middle);
-        } else {
-            too_few = middle;
+    /// Renders and tokenizes messages, without the oldest ones where they do not fit (section 2.2.4). Returns text,
+    /// tokens, and whether messages were left out.
+    fn rendered(
+        &self,
+        completion: &Completion,
+        chat: &Chat,
+        talk: &Conversation,
+        context: usize,
+    ) -> Result<(String, Vec<Token>, bool), PrepareError> {
+        let attempt = |messages: &[Message]| -> Result<(String, Vec<Token>), PrepareError> {
+            let text = self.templates.conversation(self.of, &chat.writer, talk.talk(messages, completion))?;
+            let tokens = self.tokenizer.tokens(&text)?;
+            Ok((text, tokens))
+        };
+        let (text, tokens) = attempt(&talk.messages)?;
+        // The fewest messages to leave out, found by halving: the more go, the shorter the prompt. The last one stays.
+        let (mut too_few, mut enough) = (0, talk.messages.len().saturating_sub(1));
+        if tokens.len() < context || !completion.truncate || enough == 0 {
+            return Ok((text, tokens, false));
         }
-    }
-    tracing::warn!(dropped = enough, context, "the oldest messages do not fit and were left out");
-    Ok((best.0, best.1, true))
-}
-
-/// A list of messages that can be cut without being understood.
-struct Messages<'a> {
-    items: Vec<&'a RawValue>,
-    is_system: Vec<bool>,
-}
-
-impl<'a> Messages<'a> {
-    fn parse(json: &'a str) -> Result<Self, PrepareError> {
-        #[derive(serde::Deserialize)]
-        struct Role<'a> {
-            #[serde(borrow, default)]
-            role: std::borrow::Cow<'a, str>,
+        let mut best = attempt(&talk.without(enough))?;
+        while enough - too_few > 1 {
+            let middle = too_few + (enough - too_few) / 2;
+            // A template may refuse what is left, a conversation that begins with an answer for example.
+            match attempt(&talk.without(middle)) {
+                Ok(shorter) if shorter.1.len() < context => (best, enough) = (shorter, middle),
+                Ok(_) | Err(PrepareError::Template(_)) => too_few = middle,
+                Err(error) => return Err(error),
+            }
         }
-        let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| PrepareError::Messages)?;
-        let role = |item: &&RawValue| serde_json::from_str::<Role<'_>>(item.get()).map(|item| item.role == "system");
-        let is_system = items.iter().map(role).collect::<Result<_, _>>().map_err(|_| PrepareError::Messages)?;
-        Ok(Self { items, is_system })
+        tracing::warn!(dropped = enough, context, "the oldest messages do not fit and were left out");
+        Ok((best.0, best.1, true))
     }
 
-    fn len(&self) -> usize {
-        self.items.len()
+    /// Who reads the answer.
+    fn reading(&self, completion: &Completion, talk: &Conversation, prompt: &str) -> Reading {
+        if completion.reader == Reader::Nobody {
+            return Reading::default();
+        }
+        let tools: Vec<_> = talk.tools.iter().flatten().filter_map(|tool| serde_json::to_value(tool).ok()).collect();
+        let tools = parse::Tools::new(&tools);
+        let asked = Asked { tools: &tools, think: completion.think, last: talk.messages.last(), prompt };
+        let Some(reading) = self.templates.reading(self.of, &completion.reader, &asked) else {
+            return Reading::default();
+        };
+        let vocabulary = self.of.vocabulary;
+        let mut preserved = Vec::new();
+        for text in reading.preserved.iter().filter(|text| !text.is_empty()) {
+            match vocabulary.tokenize(text, true, false).as_deref() {
+                Ok(&[token]) if vocabulary.piece(token).is_empty() => preserved.push(token),
+                _ => {}
+            }
+        }
+        let thinking = reading.thinking.map(|around| Thinking { open: around.open, close: around.close });
+        Reading { parser: Some(reading.parser), preserved, thinking }
     }
+}
 
-    /// The list without its first `count`, system messages excepted.
-    fn without(&self, count: usize) -> String {
-        let stays = |&(index, _): &(usize, &&RawValue)| index >= count || self.is_system[index];
-        let items: Vec<&str> = self.items.iter().enumerate().filter(stays).map(|(_, item)| item.get()).collect();
-        format!("[{}]", items.join(","))
-    }
+/// Who reads an answer.
+#[derive(Default)]
+struct Reading {
+    parser: Option<Parser>,
+    /// Control tokens whose text the parser has to see.
+    preserved: Vec<Token>,
+    /// What stands around the thinking that comes before the answer.
+    thinking: Option<Thinking>,
 }
 
 /// A prompt that fits its context, with room for a token.
@@ -288,8 +350,7 @@ impl Fitted {
     ) -> Result<Self, PrepareError> {
         let Unfitted { mut tokens, added, mut truncated, .. } = prompt;
         if tokens.len() >= context {
-            let is_raw = matches!(completion.prompt, Prompt::Raw(_));
-            if !completion.truncate || !is_raw {
+            if !completion.truncate || is_native(completion) {
                 return Err(PrepareError::TooLong { tokens: tokens.len(), context });
             }
             if !shift {
@@ -321,11 +382,16 @@ fn keep(completion: &Completion, context: usize, prompt: usize, adds_bos: bool) 
     (asked + usize::from(adds_bos)).min(context - CONTEXT_MIN)
 }
 
-/// Most tokens to answer with (section 2.8). With a template 0 means none; without one it means no limit.
+/// Whether Ollama would leave the prompt to its engine.
+fn is_native(completion: &Completion) -> bool {
+    matches!(&completion.prompt, Prompt::Chat(chat) if chat.is_native)
+}
+
+/// Most tokens to answer with (section 2.8). 0 means no limit where Ollama makes the prompt itself.
 fn predict(completion: &Completion, context: usize) -> usize {
     let most = context * 10;
     match usize::try_from(completion.num_predict) {
-        Ok(0) if matches!(completion.prompt, Prompt::Raw(_)) => most,
+        Ok(0) if !is_native(completion) => most,
         Ok(asked) if asked > most => {
             tracing::warn!(asked, most, "num_predict is more than ten contexts and was lowered");
             most

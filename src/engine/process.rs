@@ -2,12 +2,11 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam::channel::{self, Receiver, Sender};
 
-use super::backend::Vocabulary;
 use super::clock::monotonic_ns;
 use super::frames::{self, FrameError};
 use super::handover::{self, Handover};
@@ -15,12 +14,9 @@ use super::inference::{self, Inbox, Inference, Settings, Workers};
 use super::intake;
 use super::loader::Loader;
 use super::models::Room;
-use super::prepare::Render;
+use super::templates::Templates;
 use super::wire::{Control, EngineSettings, Event};
-use crate::config::limits::{
-    CONTEXT_DEFAULT, EVENTS_MAX, INBOX_MAX, POOL_CELLS_DEFAULT, PREFILL_CHUNK_TOKENS, TEMPLATES_MAX,
-};
-use crate::prompt::{CHATML, RenderOptions, Template};
+use crate::config::limits::{CONTEXT_DEFAULT, EVENTS_MAX, INBOX_MAX, POOL_CELLS_DEFAULT, PREFILL_CHUNK_TOKENS};
 use crate::stream::back::Outbox;
 use crate::stream::region::Region;
 
@@ -46,8 +42,7 @@ pub fn run(control: &UnixStream) -> io::Result<()> {
     let (inbox, letters) = channel::bounded(INBOX_MAX);
     let (events, told) = channel::bounded(EVENTS_MAX);
     let loader = loader();
-    let render: Arc<dyn Render> = Arc::new(Templates::default());
-    let workers = Workers::start(PREPARERS, &render, loader.clone(), &inbox)?;
+    let workers = Workers::start(PREPARERS, &Arc::new(Templates::default()), loader.clone(), &inbox)?;
     for (core, socket) in sockets.into_iter().enumerate() {
         let (inbox, loader) = (inbox.clone(), loader.clone());
         let name = format!("intake-{core}");
@@ -144,48 +139,4 @@ fn loader() -> Arc<dyn Loader> {
 #[cfg(not(feature = "llama"))]
 fn loader() -> Arc<dyn Loader> {
     Arc::new(super::synthetic::SyntheticLoader)
-}
-
-/// Chat templates by their text, compiled once.
-#[derive(Default)]
-struct Templates {
-    /// The one used last at the end.
-    compiled: Mutex<Vec<(String, Arc<Template>)>>,
-}
-
-impl Templates {
-    fn get(&self, text: &str) -> Result<Arc<Template>, String> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = compiled.iter().position(|(known, _)| known == text) {
-            let entry = compiled.remove(place);
-            let template = entry.1.clone();
-            compiled.push(entry);
-            return Ok(template);
-        }
-        let template = Arc::new(Template::compile(text).map_err(|error| error.to_string())?);
-        if compiled.len() >= TEMPLATES_MAX {
-            compiled.remove(0);
-        }
-        compiled.push((text.to_owned(), template.clone()));
-        Ok(template)
-    }
-}
-
-impl Render for Templates {
-    fn render(
-        &self,
-        vocabulary: &dyn Vocabulary,
-        messages: &str,
-        enable_thinking: Option<bool>,
-    ) -> Result<String, String> {
-        let template = self.get(vocabulary.chat_template().unwrap_or(CHATML))?;
-        let options = RenderOptions {
-            bos: vocabulary.bos_text(),
-            eos: vocabulary.eos_text(),
-            add_generation_prompt: true,
-            enable_thinking,
-            ..RenderOptions::default()
-        };
-        template.render(messages, &options).map_err(|error| error.to_string())
-    }
 }

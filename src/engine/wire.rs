@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Think;
+
 /// Names one reply on the core that asked for it. A key is never used twice on a core.
 pub type StreamKey = u64;
 
@@ -166,7 +168,14 @@ pub struct Completion {
     /// Whether the final event carries `context` (generate, not raw).
     pub reply_context: bool,
     /// What the template is told about thinking; `None`: nothing.
-    pub enable_thinking: Option<bool>,
+    #[serde(with = "think_code")]
+    pub think: Option<Think>,
+    /// The model's Go template, where `prompt` or `reader` has a use for it.
+    pub go_template: Option<String>,
+    /// Who tells thinking, calls and content apart in the answer.
+    pub reader: Reader,
+    /// What shape the answer must have; `None`: any.
+    pub format: Option<Format>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the answer.
@@ -188,12 +197,104 @@ pub struct Completion {
 }
 
 /// What to go on from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Prompt {
     /// As it is: no template (`raw`).
     Raw(String),
-    /// Messages for the model's template, as a JSON array; the system message is among them.
-    Messages(String),
+    /// Two texts, and the answer goes between them.
+    Gap(Gap),
+    /// A conversation.
+    Chat(Chat),
+}
+
+/// What is to be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// In front of the gap.
+    pub prompt: String,
+    /// Behind it.
+    pub suffix: String,
+    /// Go templates only; with [`Writer::Gguf`] the model's own tokens for it.
+    pub writer: Writer,
+    /// The model's full name, for its refusal.
+    pub model: String,
+}
+
+/// A conversation for a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chat {
+    /// A JSON array of messages; the system message is among them.
+    pub messages: String,
+    /// A JSON array of tools; `None` where the request names none at all.
+    pub tools: Option<String>,
+    /// Who writes the prompt.
+    pub writer: Writer,
+    /// Ollama would leave this conversation to its engine, as it does in chat with Jinja: a prompt that is too long for
+    /// its last message loses no middle but is refused, and a `num_predict` of 0 means none.
+    pub is_native: bool,
+}
+
+/// Who makes a prompt of messages (the behaviour page, section 7.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Writer {
+    /// A built-in renderer.
+    BuiltIn(String),
+    /// The model's Go template ([`Completion::go_template`]), or Ollama's default where it has none.
+    Go,
+    /// A Go template of the request.
+    Given(String),
+    /// The Jinja template in the GGUF, or `ChatML` where it has none.
+    Gguf,
+}
+
+/// Who reads an answer (the behaviour page, sections 2.3, 2.5 and 7.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reader {
+    /// Nobody: it is content as it is.
+    Nobody,
+    /// A built-in parser.
+    BuiltIn(String),
+    /// The tags that the model's Go template shows.
+    Go,
+    /// What the Jinja template in the GGUF shows.
+    Gguf,
+}
+
+/// `think` as one number: the messages here do not tell their types.
+mod think_code {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::think::{Level, Think};
+
+    const CODES: [Option<Think>; 7] = [
+        None,
+        Some(Think::Off),
+        Some(Think::On),
+        Some(Think::Level(Level::Low)),
+        Some(Think::Level(Level::Medium)),
+        Some(Think::Level(Level::High)),
+        Some(Think::Level(Level::Max)),
+    ];
+
+    #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde hands the field over")]
+    pub fn serialize<S: Serializer>(think: &Option<Think>, serializer: S) -> Result<S::Ok, S::Error> {
+        let code = CODES.iter().position(|known| known == think).unwrap_or_default();
+        (code as u8).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Think>, D::Error> {
+        let code = u8::deserialize(deserializer)?;
+        CODES.get(usize::from(code)).copied().ok_or_else(|| serde::de::Error::custom("no such level of thinking"))
+    }
+}
+
+/// The shape of an answer (the behaviour page, section 2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that this schema describes, a JSON object of at most [`crate::config::limits::SCHEMA_BYTES`].
+    Schema(String),
 }
 
 /// How tokens are chosen (the behaviour page, section 2.8). Values are already clamped.

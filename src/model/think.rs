@@ -30,6 +30,11 @@ impl Think {
         self != Self::Off
     }
 
+    /// The level, where one is named.
+    pub fn level(self) -> Option<&'static str> {
+        matches!(self, Self::Level(_)).then(|| self.level_text())
+    }
+
     /// The level as templates see it: `true` counts as medium, `false` is empty.
     pub fn level_text(self) -> &'static str {
         match self {

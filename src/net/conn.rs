@@ -240,6 +240,7 @@ impl<S: Socket> Conn<S> {
                     };
                 }
                 Outcome::Engine(request) => return self.stream_reply(request, manner).await,
+                Outcome::Steps(job) => return self.tell_steps(job, manner).await,
             }
         }
     }

@@ -11,6 +11,7 @@ mod outflow;
 mod replies;
 mod request_body;
 mod signals;
+mod steps;
 mod upload;
 
 use std::io;

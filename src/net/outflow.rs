@@ -87,7 +87,12 @@ impl<S: Socket> Conn<S> {
 }
 
 /// Reads while a reply streams. Returns when the client has closed, or when told to stop.
-async fn watch<S: Socket>(reader: &mut OwnedReadHalf<S>, input: &mut Input, handle: CancelHandle, stop: &Cell<bool>) {
+pub(super) async fn watch<S: Socket>(
+    reader: &mut OwnedReadHalf<S>,
+    input: &mut Input,
+    handle: CancelHandle,
+    stop: &Cell<bool>,
+) {
     while !stop.get() {
         if !input.has_room() {
             // A client that pipelines this much waits for the kernel's buffer; its close is seen when we write.
@@ -246,7 +251,7 @@ impl<S: Socket> Sender<'_, S> {
             Framing::Chunked => (BodyLength::Chunked, answer::NDJSON),
             Framing::Bare => (BodyLength::Close, answer::NDJSON),
             // Ollama's stream handler writes errors without a charset, and everything else that is whole with one.
-            Framing::Whole if first.status != 200 && self.streams => {
+            Framing::Whole if first.status != 200 && self.streams && !first.is_refused() => {
                 (BodyLength::Length(first.body_bytes), answer::BARE_JSON)
             }
             Framing::Whole => (BodyLength::Length(first.body_bytes), answer::JSON),

@@ -2,7 +2,7 @@
 
 use std::fs::{File, FileTimes};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
@@ -36,6 +36,10 @@ pub struct Blobs {
 impl Blobs {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where the blob lies, if it is there; also under the name of old times.

@@ -4,22 +4,26 @@
 //! memory after a single `stat`, so that a request for a known model never leaves its network core.
 //! Errors tell what happened, never where: paths of the machine go to the log only.
 
+mod abilities;
 mod blobs;
 mod create;
 mod files;
 mod index;
 mod model;
+mod prune;
 mod scan;
 mod temp;
+mod write;
 
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use abilities::Abilities;
 pub use blobs::{BlobError, BlobWriter, Blobs};
-pub use create::{CreateError, CreateRequest, Licenses, Plan};
+pub use create::{CreateError, CreateRequest, Licenses, Listener, Plan, Step};
 pub use index::Index;
-pub use model::{Model, ModelError};
+pub use model::{GoSide, Model, ModelError};
 
 use crate::model::Name;
 use scan::Scanner;
@@ -49,6 +53,8 @@ pub struct Store {
     index: Mutex<Arc<Index>>,
     /// Held while a model is written, so that nobody prunes a blob that somebody else is about to name.
     writing: Mutex<()>,
+    /// Whether a create removes the blobs that only the model before it had.
+    prunes: bool,
 }
 
 impl Store {
@@ -57,6 +63,8 @@ impl Store {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        // `show` tells where the weights lie, whatever folder the server was started in.
+        let root = std::path::absolute(root).map_err(StoreError::while_it_is("read"))?;
         let blobs = root.join("blobs");
         let manifests = root.join("manifests");
         for folder in [&blobs, &manifests] {
@@ -68,9 +76,16 @@ impl Store {
             scanner: Mutex::new(Scanner::new(manifests)),
             index: Mutex::default(),
             writing: Mutex::default(),
+            prunes: true,
         };
         store.refresh()?;
         Ok(store)
+    }
+
+    /// Keeps the blobs of models that are replaced (`OLLAMA_NOPRUNE`).
+    #[must_use]
+    pub fn keeping_unused(self) -> Self {
+        Self { prunes: false, ..self }
     }
 
     /// The blobs.
@@ -102,6 +117,26 @@ impl Store {
     pub fn lookup(&self, name: &Name) -> Option<Arc<Model>> {
         let model = self.index().find(name)?;
         model.is_current().then_some(model)
+    }
+
+    /// Makes a file in both folders and removes it again: tells whether models can be made here.
+    ///
+    /// # Errors
+    /// When that does not go.
+    pub fn try_writing(&self) -> Result<(), StoreError> {
+        let manifests = lock(&self.scanner).root().to_owned();
+        for folder in [self.blobs.folder(), &manifests] {
+            temp::TempFile::create(folder).map_err(StoreError::while_it_is("written"))?;
+        }
+        Ok(())
+    }
+
+    /// The licences of a model: they stay on disk until somebody asks.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn licenses(&self, model: &Model) -> Result<Vec<String>, ModelError> {
+        model::licenses(&self.blobs, &model.manifest)
     }
 
     /// The model of that name after a look at the disk; case does not count (the behaviour page, section 0.11).

@@ -9,10 +9,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use crate::config::limits::{LAYER_TEXT_BYTES, MANIFEST_BYTES};
+use crate::model::capabilities::{GoTemplate, Subject};
 use crate::model::config::ConfigError;
 use crate::model::gguf::{Arrays, Facts, Gguf, GgufError};
 use crate::model::manifest::ManifestError;
 use crate::model::{Config, Details, Digest, Layer, Manifest, Message, Name, capabilities, json};
+use crate::prompt::gotemplate::{ParseError, Template};
+use crate::store::abilities::{Abilities, Known};
 use crate::store::blobs::Blobs;
 use crate::store::files::{Stamp, read_bounded};
 
@@ -81,12 +84,19 @@ pub struct Model {
     pub system: Option<String>,
     /// The Go template.
     pub template: Option<String>,
+    /// What that template can do; `None` where there is none, or it is broken.
+    pub go_side: Option<GoSide>,
+    /// Why the Go template cannot be used.
+    pub template_error: Option<ParseError>,
+    /// Whether its projector hears: [`Facts::hears`].
+    pub projector_hears: bool,
     /// Messages that every conversation starts with.
     pub messages: Vec<Message>,
     /// The `details` of `tags`.
     pub details: Details,
     /// The `capabilities` of `tags`.
     pub capabilities: Vec<String>,
+    abilities: Known,
     /// The manifest file and what it looked like when it was read.
     path: PathBuf,
     stamp: Stamp,
@@ -94,7 +104,51 @@ pub struct Model {
     settled: bool,
 }
 
+/// What can be told from a Go template without running it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoSide {
+    /// Names of the fields and variables in it, in lower case.
+    pub variables: Vec<String>,
+    /// Whether it tells the tags around thinking (the behaviour page, section 7.5).
+    pub thinks: bool,
+}
+
+impl GoSide {
+    /// Reads a template.
+    fn of(template: &str) -> Result<Self, ParseError> {
+        let template = Template::parse(template)?;
+        Ok(Self { variables: template.vars().to_vec(), thinks: template.thinking_tags().is_some() })
+    }
+
+    /// Whether it fills in what stands between a prompt and a suffix.
+    pub fn fills_in(&self) -> bool {
+        self.variables.iter().any(|name| name == "suffix")
+    }
+}
+
 impl Model {
+    /// What capabilities and formatter are asked of. `go_templates`: `OLLAMA_GO_TEMPLATE`.
+    pub fn subject(&self, go_templates: Option<bool>) -> Subject<'_> {
+        let template = self.template.as_deref().map(|text| GoTemplate {
+            text,
+            variables: self.go_side.as_ref().map_or(&[], |side| side.variables.as_slice()),
+            thinks: self.go_side.as_ref().is_some_and(|side| side.thinks),
+        });
+        Subject {
+            config: &self.config,
+            facts: self.facts.as_deref(),
+            has_projector: !self.projectors.is_empty(),
+            projector_hears: self.projector_hears,
+            template,
+            go_templates,
+        }
+    }
+
+    /// What it can do, with `OLLAMA_GO_TEMPLATE` as given.
+    pub fn abilities(&self, go_templates: Option<bool>) -> &Abilities {
+        self.abilities.get(self.subject(go_templates))
+    }
+
     /// Bytes of all its blobs, as `tags` shows them.
     pub fn size(&self) -> u64 {
         self.manifest.size()
@@ -126,16 +180,24 @@ impl Model {
         let gguf = manifest.last(Layer::MODEL);
         let known = gguf.map(|layer| facts(&layer.digest)).transpose()?;
         let template = manifest.last(Layer::TEMPLATE).or_else(|| manifest.last(Layer::PROMPT));
-        Ok(Self {
+        let template = text(blobs, template)?;
+        let go_side = template.as_deref().map(GoSide::of).transpose();
+        let projector = manifest.layers.iter().find(|layer| layer.media_type == Layer::PROJECTOR);
+        let projector = projector.map(|layer| facts(&layer.digest)).transpose()?;
+        let mut model = Self {
             weights: gguf.map(|layer| find(blobs, &layer.digest)).transpose()?,
             projectors: find_all(blobs, &manifest, Layer::PROJECTOR)?,
             adapters: find_all(blobs, &manifest, Layer::ADAPTER)?,
             params: parsed(blobs, manifest.last(Layer::PARAMS))?,
             system: text(blobs, manifest.last(Layer::SYSTEM))?,
-            template: text(blobs, template)?,
+            template_error: go_side.as_ref().err().cloned(),
+            go_side: go_side.unwrap_or_default(),
+            abilities: Known::default(),
+            projector_hears: projector.is_some_and(|facts| facts.hears),
+            template,
             messages: parsed(blobs, manifest.last(Layer::MESSAGES))?,
             details: Details::of(&manifest, &config, known.as_deref()),
-            capabilities: capabilities::of(&manifest, &config, known.as_deref()),
+            capabilities: Vec::new(),
             facts: known,
             name,
             digest: file.digest,
@@ -145,8 +207,16 @@ impl Model {
             path: file.path,
             stamp: file.stamp,
             settled: file.settled,
-        })
+        };
+        model.capabilities = model.subject(None).listed();
+        Ok(model)
     }
+}
+
+/// Its licences, in order.
+pub(super) fn licenses(blobs: &Blobs, manifest: &Manifest) -> Result<Vec<String>, ModelError> {
+    let layers = manifest.layers.iter().filter(|layer| layer.media_type == Layer::LICENSE);
+    layers.map(|layer| Ok(text(blobs, Some(layer))?.unwrap_or_default())).collect()
 }
 
 /// The bytes of a manifest, and what the file was like when they were read.

@@ -4,7 +4,8 @@
 //! same has the same names in it; a file whose stamp is the same has the same bytes. A stamp that is only seconds old
 //! is not relied on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Weak};
 
 use crate::config::limits::MANIFESTS_MAX;
 use crate::model::gguf::Facts;
-use crate::model::{Digest, Name};
+use crate::model::{Digest, Manifest, Name};
 use crate::store::blobs::Blobs;
 use crate::store::files::Stamp;
 use crate::store::index::Index;
@@ -44,6 +45,8 @@ struct Entry {
     settled: bool,
     /// `None`: it cannot be read, which the log says.
     model: Option<Arc<Model>>,
+    /// The blobs that it names. `None`: it is no manifest, so nobody knows.
+    blobs: Option<Vec<Digest>>,
 }
 
 impl Scanner {
@@ -56,9 +59,22 @@ impl Scanner {
         &self.root
     }
 
-    /// Manifest files of which we do not know what they name.
-    pub(super) fn has_broken(&self) -> bool {
-        self.entries.values().any(|entry| entry.model.is_none())
+    /// Every blob that a manifest names; `None` while there is a manifest file of which nobody knows what it names.
+    pub(super) fn used(&self) -> Option<HashSet<Digest>> {
+        let mut used = HashSet::new();
+        for entry in self.entries.values() {
+            used.extend(entry.blobs.as_ref()?);
+        }
+        Some(used)
+    }
+
+    /// The manifest file of that name, readable or not, and the blobs that it names: spelled the same if there is one,
+    /// else with other case.
+    pub(super) fn file(&self, name: &Name) -> Option<(PathBuf, Vec<Digest>)> {
+        let fold = name.fold();
+        let other_case = || self.entries.iter().find(|(known, _)| known.fold() == fold);
+        let (name, entry) = self.entries.get_key_value(name).or_else(other_case)?;
+        Some((self.root.join(name.path()), entry.blobs.clone().unwrap_or_default()))
     }
 
     /// Looks at every manifest. `None`: all is as it was.
@@ -99,24 +115,29 @@ impl Scanner {
             Some(entry) => (entry.stamp == stamp, entry.model),
             None => (false, None),
         };
-        let file = ManifestFile::read(path).map_err(|error| (stamp, error.to_string()));
-        let read = file.and_then(|file| {
-            let (stamp, settled) = (file.stamp, file.settled);
-            // Read again only because the stamp was too young: the model need not be made again once that has passed.
-            let same = before.filter(|model| model.digest == file.digest && known && !settled);
-            let model = match same {
-                Some(model) => Ok(model),
-                None => self.model(name, file, blobs).map(Arc::new),
-            };
-            let model = model.map_err(|error| (stamp, error.to_string()))?;
-            Ok(Entry { stamp, settled, model: Some(model) })
-        });
-        Some(read.unwrap_or_else(|(stamp, error)| {
+        let broken = |stamp, blobs, error: &dyn fmt::Display| {
             if !known {
-                tracing::warn!(model = %name, error, "a manifest is left out");
+                tracing::warn!(model = %name, %error, "a manifest is left out");
             }
-            Entry { stamp, settled: false, model: None }
-        }))
+            Entry { stamp, settled: false, model: None, blobs }
+        };
+        let file = match ManifestFile::read(path) {
+            Ok(file) => file,
+            Err(error) => return Some(broken(stamp, None, &error)),
+        };
+        let (stamp, settled) = (file.stamp, file.settled);
+        let named = Manifest::parse(&file.bytes).ok();
+        let named = named.map(|manifest| manifest.blobs().map(|layer| layer.digest).collect());
+        // Read again only because the stamp was too young: the model need not be made again once that has passed.
+        let same = before.filter(|model| model.digest == file.digest && known && !settled);
+        let model = match same {
+            Some(model) => Ok(model),
+            None => self.model(name, file, blobs).map(Arc::new),
+        };
+        Some(match model {
+            Ok(model) => Entry { stamp, settled, model: Some(model), blobs: named },
+            Err(error) => broken(stamp, named, &error),
+        })
     }
 
     fn model(&mut self, name: &Name, file: ManifestFile, blobs: &Blobs) -> Result<Model, ModelError> {

@@ -84,6 +84,11 @@ impl Drop for TempFile {
     }
 }
 
+/// Whether a file of this name is temporary.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Removes the temporary files in `folder` whose server is gone. Whatever fails is left as it is, with a log line.
 pub(super) fn remove_stale(folder: &Path) {
     let entries = match fs::read_dir(folder) {
@@ -91,7 +96,7 @@ pub(super) fn remove_stale(folder: &Path) {
         Err(error) => return tracing::warn!(folder = %folder.display(), %error, "left-over files cannot be looked for"),
     };
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !is_temporary(&entry.file_name().to_string_lossy()) {
             continue;
         }
         let path = entry.path();

@@ -1,6 +1,6 @@
 //! The JSON of generate's and chat's events, field by field (the behaviour page, sections 1.10, 1.11 and 1.23).
 //!
-//! An event is `open`, its text, `close`, what its kind adds, `}`. Numbers that are zero are left out, as Go does.
+//! An event is `open`, its text, what else its message has, `close`, what its kind adds, `}`. Numbers that are zero are left out, as Go does.
 
 use super::frames::{Final, Logprob, TokenLogprob};
 use super::json::{Sink, put_escaped, put_f64, put_i32, put_u64};
@@ -15,12 +15,61 @@ pub(super) struct Events {
     prefix: Box<[u8]>,
 }
 
+/// A piece of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// Text of the answer.
+    Content(&'a str),
+    /// Text of the thinking.
+    Thinking(&'a str),
+    /// A call of a tool, as JSON.
+    Call(&'a [u8]),
+}
+
+/// What the last event has to say besides the end, because no earlier one did: texts escaped, lists as their items with
+/// commas between.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    pub text: Vec<u8>,
+    pub thinking: Vec<u8>,
+    pub calls: Vec<u8>,
+    pub logprobs: Vec<u8>,
+}
+
+impl Rest {
+    /// Adds a piece.
+    pub fn add(&mut self, part: Part<'_>, logprobs: &[Logprob]) {
+        match part {
+            Part::Content(text) => put_escaped(&mut self.text, text),
+            Part::Thinking(text) => put_escaped(&mut self.thinking, text),
+            Part::Call(call) => {
+                if !self.calls.is_empty() {
+                    self.calls.put(b",");
+                }
+                self.calls.put(call);
+            }
+        }
+        let is_first = self.logprobs.is_empty();
+        put_logprobs(&mut self.logprobs, logprobs, is_first);
+    }
+
+    /// Bytes of all of it.
+    pub fn len(&self) -> usize {
+        self.text.len() + self.thinking.len() + self.calls.len() + self.logprobs.len()
+    }
+}
+
 impl Events {
     pub(super) fn new(dialect: Dialect, model: &str) -> Self {
         let mut prefix = b"{\"model\":\"".to_vec();
         put_escaped(&mut prefix, model);
         prefix.put(b"\",\"created_at\":\"");
         Self { dialect, prefix: prefix.into_boxed_slice() }
+    }
+
+    /// Whether calls of tools have events of their own; otherwise the last event has them all.
+    pub(super) fn streams_calls(&self) -> bool {
+        self.dialect == Dialect::Chat
     }
 
     /// Up to the text.
@@ -33,20 +82,33 @@ impl Events {
         });
     }
 
-    /// From the text up to the value of `done`.
+    /// From behind the text, and what else the message has, up to the value of `done`.
     fn close(&self, sink: &mut impl Sink, done: bool) {
         sink.put(match self.dialect {
-            Dialect::Generate => b"\",\"done\":",
-            Dialect::Chat => b"\"},\"done\":",
+            Dialect::Generate => b",\"done\":",
+            Dialect::Chat => b"},\"done\":",
         });
         sink.put(if done { b"true" } else { b"false" });
     }
 
-    /// A piece of text.
+    /// A piece of the answer.
     #[inline]
-    pub(super) fn token(&self, sink: &mut impl Sink, stamp: &Stamp, text: &str, logprobs: &[Logprob]) {
+    pub(super) fn part(&self, sink: &mut impl Sink, stamp: &Stamp, part: Part<'_>, logprobs: &[Logprob]) {
         self.open(sink, stamp);
-        put_escaped(sink, text);
+        match part {
+            Part::Content(text) => {
+                put_escaped(sink, text);
+                sink.put(b"\"");
+            }
+            Part::Thinking(text) => {
+                sink.put(b"\"");
+                put_text_field(sink, "thinking", text);
+            }
+            Part::Call(call) => {
+                sink.put(b"\"");
+                put_list_field(sink, "tool_calls", call);
+            }
+        }
         self.close(sink, false);
         if !logprobs.is_empty() {
             sink.put(b",\"logprobs\":[");
@@ -56,10 +118,19 @@ impl Events {
         sink.put(b"}");
     }
 
-    /// The end of an answer. `text` is escaped already, `logprobs` are written already; both empty in a stream.
-    pub(super) fn last(&self, sink: &mut impl Sink, stamp: &Stamp, text: &[u8], logprobs: &[u8], end: &Final<'_>) {
+    /// The end of an answer, with what was not in earlier events.
+    pub(super) fn last(&self, sink: &mut impl Sink, stamp: &Stamp, rest: &Rest, end: &Final<'_>) {
         self.open(sink, stamp);
-        sink.put(text);
+        sink.put(&rest.text);
+        sink.put(b"\"");
+        if !rest.thinking.is_empty() {
+            sink.put(b",\"thinking\":\"");
+            sink.put(&rest.thinking);
+            sink.put(b"\"");
+        }
+        if self.dialect == Dialect::Chat {
+            put_list_field(sink, "tool_calls", &rest.calls);
+        }
         self.close(sink, true);
         put_text_field(sink, "done_reason", end.done_reason);
         match self.dialect {
@@ -68,10 +139,11 @@ impl Events {
                     put_context(sink, context);
                 }
                 put_metrics(sink, end);
-                put_logprobs_field(sink, logprobs);
+                put_list_field(sink, "tool_calls", &rest.calls);
+                put_list_field(sink, "logprobs", &rest.logprobs);
             }
             Dialect::Chat => {
-                put_logprobs_field(sink, logprobs);
+                put_list_field(sink, "logprobs", &rest.logprobs);
                 put_metrics(sink, end);
             }
         }
@@ -84,6 +156,7 @@ impl Events {
     /// Answer to a request that only loads or unloads.
     pub(super) fn single(&self, sink: &mut impl Sink, stamp: &Stamp, reason: &str) {
         self.open(sink, stamp);
+        sink.put(b"\"");
         self.close(sink, true);
         put_text_field(sink, "done_reason", reason);
         sink.put(b"}");
@@ -127,11 +200,12 @@ pub(super) fn put_logprobs(sink: &mut impl Sink, logprobs: &[Logprob], mut first
     }
 }
 
-/// A token with its probability, without the closing brace. Bytes that are not text show as U+FFFD in `token`, and
-/// as they are in `bytes`.
+/// A token with its probability, without the closing brace. As in llama-server the beginning of a character at its end
+/// is left out; other bytes that are not text show as U+FFFD in `token`, and as they are in `bytes`.
 fn put_choice(sink: &mut impl Sink, choice: &TokenLogprob) {
+    let token = without_half_character(&choice.token);
     sink.put(b"{\"token\":\"");
-    for part in choice.token.utf8_chunks() {
+    for part in token.utf8_chunks() {
         put_escaped(sink, part.valid());
         if !part.invalid().is_empty() {
             sink.put(b"\\ufffd");
@@ -139,19 +213,33 @@ fn put_choice(sink: &mut impl Sink, choice: &TokenLogprob) {
     }
     sink.put(b"\",\"logprob\":");
     put_f64(sink, f64::from(choice.logprob));
-    for (index, &byte) in choice.token.iter().enumerate() {
+    for (index, &byte) in token.iter().enumerate() {
         sink.put(if index == 0 { b",\"bytes\":[" } else { b"," });
         put_u64(sink, byte as u64);
     }
-    if !choice.token.is_empty() {
+    if !token.is_empty() {
         sink.put(b"]");
     }
 }
 
-fn put_logprobs_field(sink: &mut impl Sink, written: &[u8]) {
-    if !written.is_empty() {
-        sink.put(b",\"logprobs\":[");
-        sink.put(written);
+fn without_half_character(token: &[u8]) -> &[u8] {
+    match token.utf8_chunks().last() {
+        Some(last) => {
+            let invalid = last.invalid();
+            let is_half = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            &token[..token.len() - if is_half { invalid.len() } else { 0 }]
+        }
+        None => token,
+    }
+}
+
+/// A list whose items are written already; left out when there are none.
+fn put_list_field(sink: &mut impl Sink, name: &str, items: &[u8]) {
+    if !items.is_empty() {
+        sink.put(b",\"");
+        sink.put(name.as_bytes());
+        sink.put(b"\":[");
+        sink.put(items);
         sink.put(b"]");
     }
 }

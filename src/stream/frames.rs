@@ -5,8 +5,8 @@
 //! text collects here, because its length goes out first.
 
 use super::back::Outbox;
-use super::events::{Events, put_error, put_logprobs};
-use super::json::{Fixed, Sink, put_escaped};
+use super::events::{Events, Part, Rest, put_error};
+use super::json::{Fixed, Sink};
 use super::slot::{PAYLOAD_BYTES, SlotHead};
 use crate::config::limits::WHOLE_REPLY_BYTES;
 use crate::engine::wire::{Framing, ReplyFormat, StreamKey};
@@ -70,11 +70,10 @@ pub struct ReplyWriter {
     /// Framed bytes that had to wait for slots; `pending[sent..]` is still to go.
     pending: Vec<u8>,
     sent: usize,
-    /// Text of a whole reply so far, escaped.
-    text: Vec<u8>,
-    /// Items of its `logprobs` so far.
-    logprobs: Vec<u8>,
+    /// What the last event will carry: all of a whole reply.
+    rest: Rest,
     started: bool,
+    refused: bool,
     ended: bool,
 }
 
@@ -89,9 +88,9 @@ impl ReplyWriter {
             events: Events::new(format.dialect, &format.model),
             pending: Vec::new(),
             sent: 0,
-            text: Vec::new(),
-            logprobs: Vec::new(),
+            rest: Rest::default(),
             started: false,
+            refused: false,
             ended: false,
         }
     }
@@ -100,30 +99,52 @@ impl ReplyWriter {
     /// decoding further for this reply, then no more than one step's events ever wait. A whole reply that grows past
     /// [`WHOLE_REPLY_BYTES`] ends with an error: look at [`ReplyWriter::ended`] too.
     pub fn token(&mut self, out: &mut Outbox, text: &str, logprobs: &[Logprob]) {
+        self.part(out, Part::Content(text), logprobs);
+    }
+
+    /// A piece of the thinking; otherwise as [`ReplyWriter::token`].
+    pub fn thinking(&mut self, out: &mut Outbox, text: &str, logprobs: &[Logprob]) {
+        self.part(out, Part::Thinking(text), logprobs);
+    }
+
+    /// A call of a tool, as JSON; otherwise as [`ReplyWriter::token`]. A generate's last event has its calls.
+    pub fn call(&mut self, out: &mut Outbox, call: &[u8], logprobs: &[Logprob]) {
+        if self.framing == Framing::Whole || self.events.streams_calls() {
+            return self.part(out, Part::Call(call), logprobs);
+        }
+        if !logprobs.is_empty() {
+            self.token(out, "", logprobs);
+        }
+        self.keep(out, Part::Call(call), &[]);
+    }
+
+    /// Keeps a piece for the last event.
+    fn keep(&mut self, out: &mut Outbox, part: Part<'_>, logprobs: &[Logprob]) {
+        self.rest.add(part, logprobs);
+        if self.rest.len() > WHOLE_REPLY_BYTES {
+            self.error(out, 500, "the answer is too long to be sent in one piece; ask for a stream");
+        }
+    }
+
+    fn part(&mut self, out: &mut Outbox, part: Part<'_>, logprobs: &[Logprob]) {
         if self.ended {
             return;
         }
         if self.framing == Framing::Whole {
-            put_escaped(&mut self.text, text);
-            let is_first = self.logprobs.is_empty();
-            put_logprobs(&mut self.logprobs, logprobs, is_first);
-            if self.text.len() + self.logprobs.len() > WHOLE_REPLY_BYTES {
-                self.error(out, 500, "the answer is too long to be sent in one piece; ask for a stream");
-            }
-            return;
+            return self.keep(out, part, logprobs);
         }
-        if self.pending.is_empty() && self.token_in_place(out, text, logprobs) {
+        if self.pending.is_empty() && self.part_in_place(out, part, logprobs) {
             return;
         }
         let stamp = out.stamp();
         put_event(&mut self.pending, self.framing, |pending| {
-            self.events.token(pending, &stamp, text, logprobs);
+            self.events.part(pending, &stamp, part, logprobs);
         });
         self.pump(out);
     }
 
     /// Writes the event into a slot; false when none is free or it does not fit into one.
-    fn token_in_place(&mut self, out: &mut Outbox, text: &str, logprobs: &[Logprob]) -> bool {
+    fn part_in_place(&mut self, out: &mut Outbox, part: Part<'_>, logprobs: &[Logprob]) -> bool {
         let stamp = out.stamp();
         let Some(mut slot) = out.slot(self.core) else { return false };
         let payload = slot.payload();
@@ -132,7 +153,7 @@ impl ReplyWriter {
         if chunked {
             sink.put(b"0000\r\n");
         }
-        self.events.token(&mut sink, &stamp, text, logprobs);
+        self.events.part(&mut sink, &stamp, part, logprobs);
         sink.put(if chunked { b"\n\r\n" } else { b"\n" });
         let Some(len) = sink.len() else { return false };
         if chunked {
@@ -150,12 +171,11 @@ impl ReplyWriter {
             return;
         }
         let stamp = out.stamp();
-        let events = &self.events;
+        let (events, rest) = (&self.events, std::mem::take(&mut self.rest));
         if self.framing == Framing::Whole {
-            events.last(&mut self.pending, &stamp, &self.text, &self.logprobs, end);
-            (self.text, self.logprobs) = (Vec::new(), Vec::new());
+            events.last(&mut self.pending, &stamp, &rest, end);
         } else {
-            put_event(&mut self.pending, self.framing, |pending| events.last(pending, &stamp, b"", b"", end));
+            put_event(&mut self.pending, self.framing, |pending| events.last(pending, &stamp, &rest, end));
         }
         self.end(out);
     }
@@ -170,6 +190,12 @@ impl ReplyWriter {
     pub fn debug_render(&mut self, out: &mut Outbox, prompt: &str) {
         let stamp = out.stamp();
         self.single(out, |events, pending| events.debug(pending, &stamp, prompt));
+    }
+
+    /// Refuses the request, before anything was computed for it: as [`ReplyWriter::error`], and the reply says so.
+    pub fn refuse(&mut self, out: &mut Outbox, status: u16, message: &str) {
+        self.refused = !self.started;
+        self.error(out, status, message);
     }
 
     /// Ends the reply with an error (the behaviour page, section 0.6): with `status` and a body of its own as long as
@@ -222,7 +248,7 @@ impl ReplyWriter {
         }
         self.framing = Framing::Whole;
         self.pending.clear();
-        (self.text, self.logprobs) = (Vec::new(), Vec::new());
+        self.rest = Rest::default();
         write(&self.events, &mut self.pending);
         self.end(out);
     }
@@ -239,13 +265,14 @@ impl ReplyWriter {
     fn head(&self, len: usize, is_last: bool) -> SlotHead {
         let first = if self.started { 0 } else { SlotHead::FIRST };
         let last = if is_last { SlotHead::LAST } else { 0 };
+        let refused = if self.refused { SlotHead::REFUSED } else { 0 };
         let body = if self.framing == Framing::Whole && !self.started { self.pending.len() } else { 0 };
         SlotHead {
             stream: self.key,
             len: len as u32,
             status: self.status,
             framing: self.framing,
-            flags: first | last,
+            flags: first | last | refused,
             body_bytes: body as u64,
         }
     }

@@ -16,7 +16,7 @@ pub struct SlotHead {
     pub status: u16,
     /// How the reply's bytes are put on the connection; the payload has its chunk lines already.
     pub framing: Framing,
-    /// [`SlotHead::FIRST`] and [`SlotHead::LAST`].
+    /// [`SlotHead::FIRST`], [`SlotHead::LAST`] and [`SlotHead::REFUSED`].
     pub flags: u8,
     /// Length of the whole body: on the first slot of a [`Framing::Whole`] reply; elsewhere 0.
     pub body_bytes: u64,
@@ -27,6 +27,8 @@ impl SlotHead {
     pub const FIRST: u8 = 1;
     /// Flag: nothing of this reply comes after this slot.
     pub const LAST: u8 = 2;
+    /// Flag: the reply refuses its request, before anything was computed for it.
+    pub const REFUSED: u8 = 4;
 
     /// Whether the reply begins here.
     pub fn is_first(&self) -> bool {
@@ -36,6 +38,11 @@ impl SlotHead {
     /// Whether the reply ends here.
     pub fn is_last(&self) -> bool {
         self.flags & Self::LAST != 0
+    }
+
+    /// Whether the reply refuses its request.
+    pub fn is_refused(&self) -> bool {
+        self.flags & Self::REFUSED != 0
     }
 
     /// Writes the head into its place. Made visible to the other side by publishing the slot's number.
@@ -69,7 +76,7 @@ impl SlotHead {
         if len as usize > PAYLOAD_BYTES {
             return Err(Violation::Length(len));
         }
-        if flags & !(Self::FIRST | Self::LAST) != 0 {
+        if flags & !(Self::FIRST | Self::LAST | Self::REFUSED) != 0 {
             return Err(Violation::Flags(flags));
         }
         if flags & Self::FIRST != 0 && !(100..600).contains(&status) {

@@ -15,11 +15,11 @@ use llamero::engine::inference::{self, Inbox, Inference, Settings, Workers};
 use llamero::engine::intake::read_core;
 use llamero::engine::loader::{LoadError, Loader};
 use llamero::engine::models::Room;
-use llamero::engine::prepare::Render;
 use llamero::engine::synthetic::{Shape, SyntheticBackend};
+use llamero::engine::templates::Templates;
 use llamero::engine::wire::{
-    Completion, Control, Count, Details, Dialect, Event, Framing, KeepAlive, LoadOptions, Loaded, ModelRef, Prompt,
-    ReplyFormat, Sampling, StreamKey, Submit, ToEngine, Work,
+    Chat, Completion, Control, Count, Details, Dialect, Event, Framing, KeepAlive, LoadOptions, Loaded, ModelRef,
+    Prompt, Reader, ReplyFormat, Sampling, StreamKey, Submit, ToEngine, Work, Writer,
 };
 use llamero::stream::back::Outbox;
 use llamero::stream::front::{CoreFront, Slot};
@@ -35,7 +35,10 @@ pub fn completion(prompt: &str, predict: i32) -> Work {
         prompt: Prompt::Raw(prompt.to_owned()),
         context: Vec::new(),
         reply_context: false,
-        enable_thinking: None,
+        think: None,
+        go_template: None,
+        reader: Reader::Nobody,
+        format: None,
         sampling: Sampling {
             temperature: 0.0,
             top_k: 40,
@@ -57,6 +60,12 @@ pub fn completion(prompt: &str, predict: i32) -> Work {
         top_logprobs: 0,
         render_only: false,
     }))
+}
+
+/// A conversation, each message a line of the prompt.
+pub fn lines(messages: &serde_json::Value) -> Prompt {
+    let writer = Writer::Given("{{ range .Messages }}{{ .Content }}\n{{ end }}".to_owned());
+    Prompt::Chat(Chat { messages: messages.to_string(), tools: None, writer, is_native: true })
 }
 
 pub fn submit(stream: StreamKey, work: Work) -> Submit {
@@ -160,8 +169,7 @@ impl Rig {
         let (inbox, letters) = channel::bounded(64);
         let (events, told) = channel::bounded(1024);
         let loader = Arc::new(TestLoader { shape, ..TestLoader::default() });
-        let render: Arc<dyn Render> = Arc::new(Lines);
-        let workers = Workers::start(2, &render, loader.clone(), &inbox).unwrap();
+        let workers = Workers::start(2, &Arc::new(Templates::default()), loader.clone(), &inbox).unwrap();
         let room = Room {
             models: 0,
             bytes: u64::MAX,
@@ -323,21 +331,6 @@ impl Drop for Rig {
             let ended = thread.join();
             assert!(ended.is_ok() || thread::panicking());
         }
-    }
-}
-
-/// A template: each message on a line of its own.
-struct Lines;
-
-impl Render for Lines {
-    fn render(&self, _: &dyn Vocabulary, messages: &str, _: Option<bool>) -> Result<String, String> {
-        let messages: Vec<serde_json::Value> = serde_json::from_str(messages).map_err(|error| error.to_string())?;
-        let mut prompt = String::new();
-        for message in &messages {
-            prompt.push_str(message["content"].as_str().unwrap_or_default());
-            prompt.push('\n');
-        }
-        Ok(prompt)
     }
 }
 

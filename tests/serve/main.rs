@@ -4,10 +4,17 @@ mod deadlines;
 mod drain;
 mod pipelines;
 mod refused;
+mod routes;
 mod server;
 mod streams;
 
 #[cfg(feature = "llama")]
 mod crash;
 #[cfg(feature = "llama")]
+mod formats;
+#[cfg(feature = "llama")]
 mod llamita;
+#[cfg(feature = "llama")]
+mod models;
+#[cfg(feature = "llama")]
+mod text;

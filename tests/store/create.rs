@@ -5,16 +5,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use llamero::model::{Digest, Manifest};
-use llamero::store::{CreateRequest, Store};
+use llamero::store::{CreateRequest, Step, Store};
 use serde_json::{Value, json};
 
-use crate::folder::{Folder, LLAMITA, data, expected, gguf, listed, llamita, name, number, upload, word};
+use crate::folder::{Folder, LLAMITA, data, expected, gguf, listed, llamita, model_gguf, name, number, upload, word};
 
 /// Runs a create request; what it said, then the error if there was one.
-fn create(store: &Store, request: Value) -> Vec<String> {
+pub fn create(store: &Store, request: Value) -> Vec<String> {
     let request: CreateRequest = serde_json::from_value(request).unwrap();
     let mut said = Vec::new();
-    let outcome = request.check().and_then(|plan| plan.run(store, &mut |status| said.push(status.to_owned())));
+    let outcome = request.check().and_then(|plan| plan.run(store, &mut |step: Step| said.push(step.status)));
     if let Err(error) = outcome {
         said.push(format!("{}: {error}", error.status()));
     }
@@ -103,16 +103,12 @@ fn what_is_wrong_with_a_request_is_told_in_ollamas_words() {
         ),
         (
             json!({"model": "x", "files": {"a.gguf": LLAMITA, "b.gguf": LLAMITA}}),
-            "400: more than one file is not supported yet",
+            "parsing GGUF|parsing GGUF|400: a model of more than one file is not supported yet",
         ),
         (
             json!({"model": "x", "files": {"a.safetensors": LLAMITA}}),
             "400: converting safetensors is not supported yet",
         ),
-        (json!({"model": "x", "from": "y"}), "400: making a model from another one ('from') is not supported yet"),
-        (json!({"model": "x", "adapters": {"a": "b"}}), "400: an adapter ('adapters') is not supported yet"),
-        (json!({"model": "x", "quantize": "q4_K_M"}), "400: quantizing ('quantize') is not supported yet"),
-        (json!({"model": "x", "template": "{{ .Prompt }}"}), "400: a template ('template') is not supported yet"),
     ];
     for (request, want) in table {
         let said = create(&store, request.clone()).join("|");
@@ -121,6 +117,53 @@ fn what_is_wrong_with_a_request_is_told_in_ollamas_words() {
     }
     assert_eq!(listed(&store), [""; 0]);
     assert_eq!(fs::read_dir(folder.0.path().join("manifests")).unwrap().count(), 0);
+}
+
+/// What comes with later work, and what no work will bring.
+#[test]
+fn what_is_not_supported_is_refused_in_a_sentence() {
+    let folder = Folder::new();
+    let store = folder.open();
+    upload(&store, &llamita());
+    let table = [
+        (json!({"model": "x", "adapters": {"a": ""}}), "400: invalid digest format"),
+        (
+            json!({"model": "x", "adapters": {"a": "b"}}),
+            "400: an adapter of the weights ('adapters') is not supported yet",
+        ),
+        (json!({"model": "x", "draft_files": {"a": "b"}}), "400: a draft model ('draft_files') is not supported yet"),
+        (json!({"model": "x", "draft_quantize": "q8_0"}), "400: --draft-quantize requires a DRAFT model"),
+        (
+            json!({"model": "x", "from": "y", "remote_host": "h"}),
+            "400: a model that runs elsewhere ('remote_host') is not supported yet",
+        ),
+        (json!({"model": "x", "path": "Modelfile"}), "400: 'path' is no longer supported"),
+        (
+            json!({"model": "x", "files": {"x.gguf": LLAMITA}, "quantize": "q4_K"}),
+            "parsing GGUF|verifying conversion|400: quantizing ('quantize') is not supported yet",
+        ),
+        (
+            json!({"model": "x", "files": {"x.gguf": LLAMITA}, "quantize": "q9"}),
+            "parsing GGUF|verifying conversion|500: unsupported quantization type Q9 - supported types are F32, F16, ",
+        ),
+        (
+            json!({"model": "x", "files": {"x.gguf": LLAMITA}, "template": "{{ if }}"}),
+            "400: template error: template: :1: ",
+        ),
+        (
+            json!({"model": "x", "files": {"x.gguf": LLAMITA}, "info": {"context_length": 1.5}}),
+            "400: info field \"context_length\" must be a non-negative integer",
+        ),
+        (
+            json!({"model": "x", "files": {"x.gguf": LLAMITA}, "info": {"base_name": 1}}),
+            "400: info field \"base_name\" must be a string",
+        ),
+    ];
+    for (request, want) in table {
+        let said = create(&store, request.clone()).join("|");
+        assert!(said.starts_with(want), "{request}: {said}");
+    }
+    assert_eq!(listed(&store), [""; 0]);
 }
 
 /// GGUFs that are no model by themselves.
@@ -147,7 +190,7 @@ fn parts_of_models_are_refused_by_name() {
 fn an_embedding_model_does_not_complete() {
     let folder = Folder::new();
     let store = folder.open();
-    let digest = upload(&store, &gguf(&[word("general.architecture", "bert"), number("bert.pooling_type", 1)]));
+    let digest = upload(&store, &model_gguf("bert", &[number("bert.pooling_type", 1)]));
     let said = create(&store, json!({"model": "e", "files": {"e.gguf": digest.to_string()}}));
     assert_eq!(said.last().unwrap(), "success");
     let model = store.resolve(&name("e")).unwrap().unwrap();

@@ -97,6 +97,24 @@ pub fn number(key: &str, value: u32) -> Vec<u8> {
     [text(key), 4_u32.to_le_bytes().to_vec(), value.to_le_bytes().to_vec()].concat()
 }
 
+/// A GGUF of an architecture that has all that a model must have: three numbers and a tensor. More keys may follow.
+pub fn model_gguf(architecture: &str, more: &[Vec<u8>]) -> Vec<u8> {
+    let own = |key: &str, value| number(&format!("{architecture}.{key}"), value);
+    let known = [own("block_count", 1), own("context_length", 64), own("embedding_length", 4)];
+    let keys = [&[word("general.architecture", architecture)][..], &known, more].concat();
+    let tensor = [
+        text("token_embd.weight"),
+        1_u32.to_le_bytes().to_vec(),
+        4_u64.to_le_bytes().to_vec(),
+        0_u32.to_le_bytes().to_vec(),
+        0_u64.to_le_bytes().to_vec(),
+    ];
+    let counts = [1_u64.to_le_bytes(), (keys.len() as u64).to_le_bytes()].concat();
+    let mut file = [&b"GGUF\x03\0\0\0"[..], &counts, &keys.concat(), &tensor.concat()].concat();
+    file.resize(file.len().next_multiple_of(32) + 16, 0);
+    file
+}
+
 /// A GGUF with these keys and no tensors.
 pub fn gguf(keys: &[Vec<u8>]) -> Vec<u8> {
     [&b"GGUF\x03\0\0\0"[..], &[0; 8], &(keys.len() as u64).to_le_bytes(), &keys.concat()].concat()

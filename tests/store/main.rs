@@ -5,7 +5,10 @@ mod blobs;
 mod create;
 mod faults;
 mod folder;
+mod from;
+mod manage;
 mod read;
 #[path = "../serve/server.rs"]
 mod server;
+mod show;
 mod uploads;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use llamero::model::capabilities::{Formatter, TOOLS, VISION};
 use serde_json::json;
 
 use crate::folder::{Folder, expected, listed, name, upload};
@@ -36,6 +37,25 @@ fn a_store_that_ollama_wrote_lists_as_ollama_lists_it() {
     }
     let names: Vec<_> = list.iter().map(|model| model.name.to_string()).collect();
     assert_eq!(names, ["localhost:5000/team/mario:copy", "me/tmpl:v1", "mario:latest", "llamita:latest"]);
+}
+
+/// The `capabilities` of `show`, which requests are checked against, and who makes prompts.
+#[test]
+fn abilities_are_those_that_ollama_shows() {
+    let folder = Folder::recorded();
+    let store = folder.open();
+    for (shown, want) in expected()["show"].as_object().unwrap() {
+        let model = store.resolve(&name(shown)).unwrap().unwrap();
+        let abilities = model.abilities(None);
+        assert_eq!(json!(abilities.capabilities), want["capabilities"], "{shown}");
+        assert!(abilities.has(TOOLS) && !abilities.has(VISION), "{shown}");
+        assert_eq!(abilities.formatter, Formatter::Jinja, "{shown}");
+    }
+    let templated = store.resolve(&name("me/tmpl:v1")).unwrap().unwrap();
+    for (go_templates, formatter) in [(Some(true), Formatter::GoTemplate), (Some(false), Formatter::Jinja)] {
+        assert_eq!(templated.abilities(go_templates).formatter, formatter);
+    }
+    assert!(templated.template_error.is_none() && templated.go_side.as_ref().is_some_and(|side| !side.fills_in()));
 }
 
 #[test]

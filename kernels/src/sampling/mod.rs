@@ -8,6 +8,9 @@
 //!    those. With no filter on, the draw reads the row.
 //! 3. Greedy is the argmax, since only `typical_p` can drop the most probable token.
 //!
+//! A mask ([`Sampler::sample_among`]) comes after the penalties and before the filters, as llama.cpp applies a grammar:
+//! the filters count only tokens that may come.
+//!
 //! What differs from llama.cpp, on purpose: of equal logits the lower token always comes first (llama.cpp's partial
 //! sort leaves that open); sums are in double precision; NaN is never chosen; infinite logits have the probabilities of
 //! the limit; and the random generator is our own, so the same seed draws other tokens than llama.cpp's.
@@ -15,6 +18,7 @@
 mod filter;
 mod history;
 mod logprobs;
+mod mask;
 #[cfg(test)]
 mod oracle;
 mod select;
@@ -84,16 +88,27 @@ impl Sampler {
     /// out means nothing, but lies in the vocabulary.
     pub fn sample(&mut self, logits: &mut [f32]) -> i32 {
         self.history.penalise(logits);
+        self.candidates.all();
         let token = self.choose(logits);
         self.history.restore(logits);
         token
     }
 
-    /// From the penalised row.
+    /// As [`Self::sample`], among the tokens of `mask` alone; `None` if there are none in it, and then no random number
+    /// was taken. Bit `t % 32` of word `t / 32` stands for token `t`; tokens beyond the mask's end are not in it, bits
+    /// beyond the row's end do not count.
+    pub fn sample_among(&mut self, logits: &mut [f32], mask: &[u32]) -> Option<i32> {
+        self.history.penalise(logits);
+        let token = self.candidates.among(logits, mask).then(|| self.choose(logits));
+        self.history.restore(logits);
+        token
+    }
+
+    /// From the penalised row, or the part of it that is listed already.
     fn choose(&mut self, row: &[f32]) -> i32 {
         let greedy = self.params.temperature <= 0.0;
         if greedy && self.params.typical_p >= 1.0 {
-            return select::argmax(row) as i32;
+            return self.candidates.token(select::argmax(self.candidates.logits(row)));
         }
         self.candidates.narrow(row, &self.params);
         let logits = self.candidates.logits(row);
@@ -109,7 +124,7 @@ impl Sampler {
 /// The tokens that are left: the whole row, or a list.
 #[derive(Debug, Clone, Default)]
 struct Candidates {
-    /// Whether a filter has run since the row came in.
+    /// Whether a mask or a filter has run since the row came in.
     listed: bool,
     list: List,
     /// Where the next list is written; then the two change places.
@@ -126,9 +141,22 @@ struct List {
 }
 
 impl Candidates {
-    /// Starts from the whole row and runs the filters that are on, in llama.cpp's order.
-    fn narrow(&mut self, row: &[f32], params: &Params) {
+    /// Starts from the whole row.
+    fn all(&mut self) {
         self.listed = false;
+    }
+
+    /// Starts from the tokens of a mask; false if the row has none of them.
+    fn among(&mut self, row: &[f32], mask: &[u32]) -> bool {
+        self.list.tokens.clear();
+        self.list.logits.clear();
+        mask::pick(row, mask, &mut self.list.tokens, &mut self.list.logits);
+        self.listed = true;
+        !self.list.tokens.is_empty()
+    }
+
+    /// Runs the filters that are on, in llama.cpp's order.
+    fn narrow(&mut self, row: &[f32], params: &Params) {
         if params.top_k > 0 {
             self.keep(row, |logits, kept| filter::top_k(logits, params.top_k as usize, kept));
         }

@@ -142,6 +142,7 @@ fn sampler(params: Params, history: &[i32]) -> Sampler {
 
 fn survivors(row: &[f32], params: &Params) -> Vec<i32> {
     let mut candidates = Candidates::default();
+    candidates.all();
     candidates.narrow(row, params);
     (0..candidates.logits(row).len()).map(|place| candidates.token(place)).collect()
 }
@@ -190,6 +191,37 @@ proptest! {
             };
             prop_assert_eq!(fast.sample(&mut row.clone()), naive as i32);
         }
+    }
+
+    #[test]
+    fn a_mask_is_a_row_without_the_others(row in row(), history in history(), params in params(), seed in any::<u64>()) {
+        let mut mask: Vec<u32> = (0..row.len().div_ceil(32)).map(|at| (seed >> (at % 40)) as u32).collect();
+        mask[0] |= 1;
+        let mut fast = sampler(params, &history);
+        let mut random = Random::new(params.seed);
+        let mut masked = row.clone();
+        naive_penalties(&mut masked, &history, &params);
+        let is_in = |token: usize| mask[token / 32] >> (token % 32) & 1 == 1;
+        let renamed: Vec<usize> = (0..row.len()).filter(|&token| is_in(token)).collect();
+        let part: Vec<f32> = renamed.iter().map(|&token| masked[token]).collect();
+        let mut left = naive_filters(&part, &params);
+        for record in &mut left {
+            record.token = renamed[record.token];
+        }
+        for _ in 0..4 {
+            let naive = if params.temperature <= 0.0 {
+                left.iter().rev().max_by(|a, b| a.logit.total_cmp(&b.logit)).unwrap().token
+            } else {
+                naive_draw(&left, params.temperature, random.ticket())
+            };
+            let mut used = row.clone();
+            prop_assert_eq!(fast.sample_among(&mut used, &mask), Some(naive as i32));
+            prop_assert_eq!(&used, &row);
+        }
+        prop_assert_eq!(fast.sample_among(&mut row.clone(), &vec![0; mask.len()]), None);
+        let whole = vec![u32::MAX; mask.len()];
+        let mut other = fast.clone();
+        prop_assert_eq!(fast.sample_among(&mut row.clone(), &whole), Some(other.sample(&mut row.clone())));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Any value.
@@ -30,18 +30,6 @@ pub fn some_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<V
 /// When it is something else.
 pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     deserializer.deserialize_map(AnObject)
-}
-
-/// An array of objects.
-///
-/// # Errors
-/// When it is something else, or one of its elements is.
-pub fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {
-    #[derive(serde::Deserialize)]
-    struct Element(#[serde(deserialize_with = "object")] Map<String, Value>);
-
-    let elements = Vec::<Element>::deserialize(deserializer)?;
-    Ok(elements.into_iter().map(|element| element.0).collect())
 }
 
 struct Any;

@@ -8,11 +8,17 @@ use super::error::ApiError;
 use super::format::{self, Format};
 use super::options;
 use super::think::Think;
-use super::types::{Message, Purpose};
-use crate::api::{App, Call, Outcome, json};
-use crate::engine::wire::{self, Completion, Dialect, KeepAlive, ModelRef, Prompt, ReplyFormat, Submit, Work};
-use crate::model;
-use crate::store::Model;
+use super::types::Purpose;
+use crate::api::{App, Call, Outcome};
+use crate::engine::wire::{
+    self, Completion, Dialect, KeepAlive, ModelRef, Prompt, Reader, ReplyFormat, Submit, Work, Writer,
+};
+use crate::model::capabilities::{COMPLETION, Formatter, THINKING, TOOLS};
+use crate::model::think::Level;
+use crate::model::{self, Message, Tool};
+use crate::prompt::parse::known;
+use crate::prompt::render;
+use crate::store::{Abilities, Model};
 
 /// A request of either route.
 pub struct Asked {
@@ -48,13 +54,102 @@ pub struct Asked {
     pub reply_context: bool,
     /// The prompt.
     pub prompt: Prompt,
+    /// Who reads the answer.
+    pub reader: Reader,
 }
 
-/// Messages for the engine's template.
-pub fn messages(messages: &[Message]) -> Prompt {
-    // Strings, numbers and maps of them: always written, and always UTF-8.
-    let bytes = json::to_vec(messages).unwrap_or_default();
-    Prompt::Messages(String::from_utf8(bytes).unwrap_or_default())
+/// Who makes the prompts of a model, who reads its answers, and how it thinks for one request.
+pub struct Manner {
+    /// Who makes prompts.
+    pub writer: Writer,
+    /// Who reads answers.
+    pub reader: Reader,
+    /// Whether to think; `None`: nobody said, and the model cannot.
+    pub think: Option<Think>,
+}
+
+impl Default for Manner {
+    /// For requests that ask nothing of the model.
+    fn default() -> Self {
+        Self { writer: Writer::Gguf, reader: Reader::Nobody, think: None }
+    }
+}
+
+impl Manner {
+    /// Checks what a request wants against what the model can do, in Ollama's order (the behaviour page, sections 1.10
+    /// and 1.11), and finds out who has to do it (section 7.1). `name` is the model's as the client wrote it.
+    ///
+    /// # Errors
+    /// When the model cannot do what is asked, or its configuration cannot be used.
+    pub fn of(
+        model: &Model,
+        abilities: &Abilities,
+        dialect: Dialect,
+        name: &str,
+        think: Option<Think>,
+        tools: &[Tool],
+    ) -> Result<Self, ApiError> {
+        if let Some(error) = &model.template_error {
+            return Err(ApiError::new(500, error.to_string()));
+        }
+        let thinks = abilities.has(THINKING);
+        if !thinks && think.is_some_and(Think::wanted) {
+            return Err(ApiError::not_supported(name, "thinking"));
+        }
+        if !abilities.has(COMPLETION) {
+            let what = if dialect == Dialect::Chat { "chat" } else { "generate" };
+            return Err(ApiError::not_supported(name, what));
+        }
+        if !tools.is_empty() && !abilities.has(TOOLS) {
+            return Err(missing(model, TOOLS));
+        }
+        let think = if thinks { think.or(Some(Think::On)) } else { think };
+        let (writer, reader) = roles(model, abilities.formatter, dialect)?;
+        // Harmony knows no more than high.
+        let is_harmony = abilities.formatter == Formatter::Harmony;
+        let think = think.map(|think| match think {
+            Think::Level(Level::Max) if is_harmony => Think::Level(Level::High),
+            think => think,
+        });
+        Ok(Self { writer, reader, think })
+    }
+}
+
+/// Who makes the prompts, and who reads the answers (section 7.1).
+fn roles(model: &Model, formatter: Formatter, dialect: Dialect) -> Result<(Writer, Reader), ApiError> {
+    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    Ok(match formatter {
+        Formatter::BuiltIn => {
+            let writer = match named(&model.config.renderer) {
+                None => Writer::Go,
+                Some(name) => {
+                    let renderer = render::for_model(&name, &model.name, &model.details.parameter_size);
+                    let renderer = renderer.map_err(|error| ApiError::new(500, error.to_string()))?;
+                    Writer::BuiltIn(renderer.name().to_owned())
+                }
+            };
+            // A name that there is not is none, silently.
+            let parser = named(&model.config.parser).filter(|name| known(name).is_some());
+            (writer, parser.map_or(Reader::Go, Reader::BuiltIn))
+        }
+        Formatter::Harmony => (Writer::Go, Reader::BuiltIn("harmony".to_owned())),
+        Formatter::GoTemplate => (Writer::Go, Reader::Go),
+        // Without any template a generate's prompt is the text itself, and a chat's is ChatML.
+        Formatter::Nobody if dialect == Dialect::Generate => (Writer::Go, Reader::Go),
+        Formatter::Jinja | Formatter::Nobody => (Writer::Gguf, Reader::Gguf),
+    })
+}
+
+/// JSON for the engine.
+pub fn text_of<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    // Strings, numbers and maps of them can always be written.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The system message that a conversation begins with, if there is one.
+pub fn system(text: Option<&str>) -> Option<Message> {
+    let content = text.filter(|text| !text.is_empty())?.to_owned();
+    Some(Message { role: "system".to_owned(), content, ..Message::default() })
 }
 
 /// The error for a capability that the model, or this version, lacks (the behaviour page, section 1.10): the name is
@@ -68,9 +163,7 @@ pub fn missing(model: &Model, capability: &str) -> ApiError {
 /// # Errors
 /// What is wrong with the request, given this model.
 pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outcome, ApiError> {
-    if asked.purpose == Purpose::Complete {
-        check(model, &asked)?;
-    }
+    let format = shape(asked.format.as_ref())?;
     let mut resolved = options::resolve(&model.params, &asked.options)?;
     for notice in &resolved.notices {
         tracing::warn!(model = asked.model, "{notice}");
@@ -83,10 +176,13 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
         Purpose::Load => Work::Load,
         Purpose::Unload => Work::Unload,
         Purpose::Complete => Work::Complete(Box::new(Completion {
-            prompt: asked.prompt,
             context: asked.context,
             reply_context: asked.reply_context,
-            enable_thinking: asked.think.map(Think::wanted),
+            think: asked.think,
+            go_template: go_template(model, &asked.prompt, &asked.reader),
+            prompt: asked.prompt,
+            reader: asked.reader,
+            format,
             sampling: resolved.sampling,
             stop: resolved.stop,
             num_predict: resolved.num_predict,
@@ -132,13 +228,22 @@ pub fn details(details: &model::Details) -> wire::Details {
     }
 }
 
-fn check(model: &Model, asked: &Asked) -> Result<(), ApiError> {
-    if !model.completes() {
-        let what = if asked.dialect == Dialect::Chat { "chat" } else { "generate" };
-        return Err(ApiError::not_supported(&asked.model, what));
-    }
-    match format::read(asked.format.as_ref())? {
-        Format::Free => Ok(()),
-        _ => Err(ApiError::new(400, "structured output is not supported yet: leave \"format\" out")),
-    }
+/// The Go template, where the engine has a use for it.
+fn go_template(model: &Model, prompt: &Prompt, reader: &Reader) -> Option<String> {
+    let writer = match prompt {
+        Prompt::Raw(_) => None,
+        Prompt::Gap(gap) => Some(&gap.writer),
+        Prompt::Chat(chat) => Some(&chat.writer),
+    };
+    let is_used = writer == Some(&Writer::Go) || *reader == Reader::Go;
+    model.template.clone().filter(|_| is_used)
+}
+
+/// The engine's form of `format`.
+fn shape(field: Option<&Value>) -> Result<Option<wire::Format>, ApiError> {
+    Ok(match format::read(field)? {
+        Format::Free => None,
+        Format::Json => Some(wire::Format::Json),
+        Format::Schema(schema) => Some(wire::Format::Schema(text_of(schema))),
+    })
 }

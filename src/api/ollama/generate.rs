@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::complete::{self, Asked};
+use super::complete::{self, Asked, Manner};
 use super::error::ApiError;
 use super::lookup::with_model;
-use super::types::{GenerateRequest, Message, Purpose};
+use super::types::{GenerateRequest, Purpose};
 use crate::api::{App, Call, Outcome, json};
-use crate::engine::wire::{Dialect, Prompt};
-use crate::store::Model;
+use crate::engine::wire::{Chat, Dialect, Gap, Prompt, Reader, Writer};
+use crate::model::Message;
+use crate::model::capabilities::VISION;
+use crate::store::{GoSide, Model};
 
 /// Answers a request.
 pub fn handle(app: &Arc<App>, mut body: Vec<u8>, call: Call) -> Outcome {
@@ -25,12 +27,19 @@ pub fn handle(app: &Arc<App>, mut body: Vec<u8>, call: Call) -> Outcome {
 
 fn answer(app: &App, model: &Arc<Model>, request: GenerateRequest, call: Call) -> Result<Outcome, ApiError> {
     let purpose = request.purpose();
-    if purpose == Purpose::Complete {
+    let abilities = model.abilities(app.settings.go_templates);
+    let manner = if purpose == Purpose::Unload {
+        Manner::default()
+    } else {
         request.check_raw()?;
-        refuse_later_work(&request, model)?;
+        Manner::of(model, abilities, Dialect::Generate, &request.model, request.think, &[])?
+    };
+    if !request.images.is_empty() {
+        return Err(complete::missing(model, VISION));
     }
-    let prompt = prompt(&request, model);
+    let reader = if request.raw { Reader::Nobody } else { manner.reader };
     let reply_context = !request.raw;
+    let (prompt, context) = prompt(&request, model, manner.writer);
     complete::submit(
         app,
         model,
@@ -43,49 +52,53 @@ fn answer(app: &App, model: &Arc<Model>, request: GenerateRequest, call: Call) -
             format: request.format,
             options: request.options,
             keep_alive: request.keep_alive,
-            think: request.think,
+            think: manner.think,
             truncate: request.truncate.unwrap_or(true),
             shift: request.shift,
             logprobs: request.logprobs,
             top_logprobs: request.top_logprobs,
             render_only: request.debug_render_only,
-            context: request.context,
+            context,
             reply_context,
             prompt,
+            reader,
         },
     )
 }
 
-/// What needs work that is still to come is refused by name, not ignored.
-fn refuse_later_work(request: &GenerateRequest, model: &Model) -> Result<(), ApiError> {
-    if !request.suffix.is_empty() {
-        return Err(complete::missing(model, "insert"));
-    }
-    if !request.images.is_empty() {
-        return Err(complete::missing(model, "vision"));
-    }
-    if !request.template.is_empty() {
-        return Err(ApiError::new(400, "a Go template in the request is not supported yet: leave \"template\" out"));
-    }
-    Ok(())
-}
-
 /// The prompt, in the order of section 2.2: the request's system message replaces the model's, and the model's own
-/// messages come in only where no `context` stands for what was said before.
-fn prompt(request: &GenerateRequest, model: &Model) -> Prompt {
-    let has_template = model.facts.as_ref().is_some_and(|facts| facts.chat_template.is_some());
-    // Without any template Ollama's is the prompt itself (section 7.1).
-    if request.raw || !has_template {
-        return Prompt::Raw(request.prompt.clone());
+/// messages come in only where no `context` stands for what was said before. The `context` comes with it.
+fn prompt(request: &GenerateRequest, model: &Model, writer: Writer) -> (Prompt, Vec<i32>) {
+    let context = request.context.clone();
+    let given = Some(&request.template).filter(|template| !template.is_empty()).cloned().map(Writer::Given);
+    if request.raw {
+        return (Prompt::Raw(request.prompt.clone()), context);
     }
-    let mut messages = Vec::new();
-    let system = if request.system.is_empty() { model.system.as_deref() } else { Some(request.system.as_str()) };
-    if let Some(system) = system.filter(|system| !system.is_empty()) {
-        messages.push(Message::new("system", system));
+    if !request.suffix.is_empty() {
+        // Of a model's own ways to fill a gap its Go template comes first, even where chats go through Jinja.
+        let own = if model.go_side.as_ref().is_some_and(GoSide::fills_in) { Writer::Go } else { Writer::Gguf };
+        let gap = Gap {
+            prompt: request.prompt.clone(),
+            suffix: request.suffix.clone(),
+            writer: given.unwrap_or(own),
+            model: model.name.full(),
+        };
+        return (Prompt::Gap(gap), context);
     }
-    if request.context.is_empty() {
-        messages.extend(model.messages.iter().map(|message| Message::new(&message.role, &message.content)));
+    let own = model.system.as_deref();
+    let system = if request.system.is_empty() { own } else { Some(request.system.as_str()) };
+    let mut messages: Vec<Message> = complete::system(system).into_iter().collect();
+    if context.is_empty() {
+        messages.extend_from_slice(&model.messages);
     }
-    messages.push(Message::new("user", &request.prompt));
-    complete::messages(&messages)
+    let content = request.prompt.clone();
+    messages.push(Message { role: "user".to_owned(), content, ..Message::default() });
+    let chat = Chat {
+        messages: complete::text_of(&messages),
+        // An empty list, as Ollama has it here.
+        tools: given.is_none().then(|| "[]".to_owned()),
+        writer: given.unwrap_or(writer),
+        is_native: false,
+    };
+    (Prompt::Chat(chat), context)
 }

@@ -1,6 +1,6 @@
 //! What Ollama's routes are asked (the behaviour page, sections 1.10, 1.11 and 6.1).
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
@@ -10,6 +10,8 @@ use super::think::Think;
 use crate::api::json::{Request, free};
 use crate::config::limits::TOP_LOGPROBS_MAX;
 use crate::engine::wire::KeepAlive;
+use crate::model;
+use crate::model::tool::{Tool, ToolCall};
 
 /// What a request comes down to, before its model is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,9 +151,9 @@ pub struct ChatRequest {
     /// Unset: as before.
     #[serde(default, deserialize_with = "keep_alive::deserialize")]
     pub keep_alive: Option<KeepAlive>,
-    /// Definitions of the tools that the model may call, as the client wrote them.
-    #[serde(default, deserialize_with = "free::objects")]
-    pub tools: Vec<Map<String, Value>>,
+    /// The tools that the model may call; templates can tell an empty list from none.
+    #[serde(default)]
+    pub tools: Option<Vec<Tool>>,
     /// See [`super::options::resolve`].
     #[serde(default, deserialize_with = "free::object")]
     pub options: Map<String, Value>,
@@ -217,8 +219,8 @@ fn check_top_logprobs(wanted: i64) -> Result<(), ApiError> {
     Err(ApiError::new(400, format!("top_logprobs must be between 0 and {TOP_LOGPROBS_MAX}")))
 }
 
-/// A message of a conversation, coming or going.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// A message of a request.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Message {
     /// `system`, `user`, `assistant`, `tool` or what the template knows; lower case.
     #[serde(default, deserialize_with = "lower_case")]
@@ -227,52 +229,28 @@ pub struct Message {
     #[serde(default)]
     pub content: String,
     /// What the model thought before it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub thinking: String,
     /// For models that see.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub images: Vec<Image>,
     /// Tools that the assistant called.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub tool_calls: Vec<ToolCall>,
     /// Of a `tool` message: whose result it is.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub tool_name: String,
     /// Of a `tool` message: which call's result it is.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub tool_call_id: String,
 }
 
-impl Message {
-    /// A message that is text alone.
-    pub fn new(role: &str, content: &str) -> Self {
-        Self { role: role.to_owned(), content: content.to_owned(), ..Self::default() }
+impl From<Message> for model::Message {
+    fn from(message: Message) -> Self {
+        let Message { role, content, thinking, images, tool_calls, tool_name, tool_call_id } = message;
+        let images = images.into_iter().map(|image| image.base64().to_owned()).collect();
+        Self { role, content, thinking, images, tool_calls, tool_name, tool_call_id }
     }
-}
-
-/// A tool that the assistant called.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Names the call.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub id: String,
-    /// What was called.
-    #[serde(default)]
-    pub function: ToolCallFunction,
-}
-
-/// What was called, and with what.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ToolCallFunction {
-    /// Position among the calls of its message, from 0.
-    #[serde(default)]
-    pub index: i64,
-    /// The tool.
-    #[serde(default)]
-    pub name: String,
-    /// Its arguments by name, in the model's order.
-    #[serde(default, deserialize_with = "free::object")]
-    pub arguments: Map<String, Value>,
 }
 
 fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

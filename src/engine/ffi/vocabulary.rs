@@ -21,6 +21,7 @@ pub struct LlamaVocabulary {
     template: Option<String>,
     bos_text: String,
     eos_text: String,
+    fill_in: Option<[String; 3]>,
     /// Whether the model wants a beginning-of-sequence token.
     adds_bos: bool,
 }
@@ -38,13 +39,18 @@ impl LlamaVocabulary {
     pub(super) fn new(model: Arc<Model>) -> Option<Self> {
         let vocabulary = model.vocabulary();
         // SAFETY: the vocabulary belongs to a loaded model, which `model` keeps alive; these calls only read it.
-        let (kind, count, bos, eos, adds_bos) = unsafe {
+        let (kind, count, bos, eos, adds_bos, fill_in) = unsafe {
             (
                 sys::llama_vocab_type(vocabulary),
                 sys::llama_vocab_n_tokens(vocabulary),
                 sys::llama_vocab_bos(vocabulary),
                 sys::llama_vocab_eos(vocabulary),
                 sys::llama_vocab_get_add_bos(vocabulary),
+                [
+                    sys::llama_vocab_fim_pre(vocabulary),
+                    sys::llama_vocab_fim_suf(vocabulary),
+                    sys::llama_vocab_fim_mid(vocabulary),
+                ],
             )
         };
         // Tokenizing without a vocabulary would abort.
@@ -60,6 +66,8 @@ impl LlamaVocabulary {
             template: model.chat_template(),
             bos_text: text(bos),
             eos_text: text(eos),
+            // A model without such tokens has -1 for them, whose text is empty.
+            fill_in: Some(fill_in.map(text)).filter(|texts| texts.iter().all(|text| !text.is_empty())),
             adds_bos,
             ends,
             plain,
@@ -149,6 +157,10 @@ impl Vocabulary for LlamaVocabulary {
 
     fn chat_template(&self) -> Option<&str> {
         self.template.as_deref()
+    }
+
+    fn fill_in_texts(&self) -> Option<[&str; 3]> {
+        self.fill_in.as_ref().map(|texts| texts.each_ref().map(String::as_str))
     }
 
     fn bos_text(&self) -> &str {

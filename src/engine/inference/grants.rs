@@ -33,7 +33,7 @@ impl Inference {
     pub(super) fn loaded(&mut self, model: ModelId, result: Result<Box<dyn Backend>, LoadError>) {
         let facts = result.map(|backend| {
             let facts = backend.facts().clone();
-            self.hosts.push(Host::new(model, backend, self.settings.parallel));
+            self.hosts.push(Host::new(model, backend, self.settings.parallel, self.workers.masks()));
             facts
         });
         if let Err(error) = &facts {
@@ -75,6 +75,7 @@ impl Inference {
             context: context as usize,
             facts,
             vocabulary: host.vocabulary().clone(),
+            grammars: host.grammars().clone(),
             cancelled,
         };
         if !self.workers.prepare(job) {

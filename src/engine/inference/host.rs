@@ -1,10 +1,12 @@
 //! A loaded model at work: one step of its scheduler, its backend and the answers that come out.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::desk::{Desk, Reply};
-use super::request::{Answering, Ended};
+use super::request::{Answering, Ended, Sampled};
 use crate::engine::backend::{Backend, DecodeError, Vocabulary};
+use crate::engine::grammar::{Grammars, Masks};
 use crate::engine::models::ModelId;
 use crate::engine::scheduler::{Capacity, Plan, Ready, Scheduler};
 use crate::engine::sequence::{RequestId, Verdict};
@@ -14,7 +16,7 @@ use crate::engine::sequence::{RequestId, Verdict};
 pub struct Outcome {
     /// Answers that are complete.
     pub ended: Vec<RequestId>,
-    /// Requests whose batch could not be computed, and why.
+    /// Requests whose batch could not be computed or whose answer cannot go on, and why.
     pub failed: Vec<(RequestId, String)>,
     /// Requests whose writer waits for slots.
     pub blocked: Vec<RequestId>,
@@ -34,20 +36,32 @@ pub struct Host {
     pub left_waiting: usize,
     backend: Box<dyn Backend>,
     vocabulary: Arc<dyn Vocabulary>,
+    grammars: Arc<Grammars>,
     plan: Plan,
+    /// Rows that wait for their masks, so that nobody else does.
+    late: Vec<Late>,
+}
+
+/// A row of logits whose mask was not there in time. Its sequence has no row in a batch until it has its token.
+struct Late {
+    ready: Ready,
+    logits: Vec<f32>,
 }
 
 impl Host {
     /// A model with nothing to do, for at most `parallel` sequences at once (0: as many as memory holds).
-    pub fn new(id: ModelId, backend: Box<dyn Backend>, parallel: usize) -> Self {
+    pub fn new(id: ModelId, backend: Box<dyn Backend>, parallel: usize, masks: Masks) -> Self {
+        let vocabulary = backend.vocabulary();
         Self {
             id,
             scheduler: Scheduler::new(Capacity::of(backend.facts(), parallel)),
             stepped_at: 0,
             left_waiting: 0,
-            vocabulary: backend.vocabulary(),
+            grammars: Arc::new(Grammars::new(vocabulary.clone(), masks)),
+            vocabulary,
             backend,
             plan: Plan::default(),
+            late: Vec::new(),
         }
     }
 
@@ -61,6 +75,11 @@ impl Host {
         &self.vocabulary
     }
 
+    /// Its grammars.
+    pub fn grammars(&self) -> &Arc<Grammars> {
+        &self.grammars
+    }
+
     /// Gives the model up, for another thread to free its memory.
     pub fn into_backend(self) -> Box<dyn Backend> {
         self.backend
@@ -71,6 +90,7 @@ impl Host {
         let mut outcome = Outcome::default();
         let now = clock();
         self.stepped_at = now;
+        self.answer_late(desk, now, &mut outcome);
         self.scheduler.plan(&mut self.plan);
         self.left_waiting = self.scheduler.newcomers();
         for &id in &self.plan.admitted {
@@ -79,6 +99,7 @@ impl Host {
             }
         }
         if self.plan.is_empty() {
+            self.await_late(desk, now, &mut outcome);
             return outcome;
         }
         outcome.stepped = true;
@@ -88,39 +109,96 @@ impl Host {
         if self.plan.batch.is_empty() {
             return outcome;
         }
+        let begun = Instant::now();
         match self.backend.decode(&self.plan.batch) {
-            Ok(()) => self.answer(desk, clock(), &mut outcome),
+            Ok(()) => self.answer(desk, begun, clock(), &mut outcome),
             Err(error) => self.give_up(&error, &mut outcome),
         }
         outcome
     }
 
-    /// A token for each sequence that has caught up.
-    fn answer(&mut self, desk: &mut Desk, now: u64, outcome: &mut Outcome) {
+    /// A token for each sequence that has caught up. Masks that are not there yet get a quarter of the time since
+    /// `begun`, the beginning of the step, once the others have their tokens.
+    fn answer(&mut self, desk: &mut Desk, begun: Instant, now: u64, outcome: &mut Outcome) {
+        let mut unknown = Vec::new();
         for index in 0..self.plan.ready.len() {
             let ready = self.plan.ready[index];
-            let Some((answering, mut reply)) = desk.answering(ready.request) else {
-                // Nobody waits for its token: the sequence goes too.
-                self.scheduler.leave(ready.request);
-                continue;
-            };
-            if answering.wants_nothing() {
-                self.end(answering, &mut reply, ready, Ended::Length, now, outcome);
-                continue;
+            let here = Instant::now();
+            if desk.answering(ready.request).is_some_and(|(answering, _)| !answering.knows_next(Some(here))) {
+                unknown.push(ready);
+            } else {
+                self.answer_one(desk, ready, None, now, outcome);
             }
-            let (token, ended) = answering.sample(self.backend.logits(ready.row), &*self.vocabulary, now);
-            let ended = ended.or_else(|| {
+        }
+        let until = Instant::now() + begun.elapsed() / 4;
+        for ready in unknown {
+            if desk.answering(ready.request).is_some_and(|(answering, _)| !answering.knows_next(Some(until))) {
+                // After a preemption it may be in the list already, with an older row.
+                self.late.retain(|late| late.ready.request != ready.request);
+                self.late.push(Late { ready, logits: self.backend.logits(ready.row).to_vec() });
+            } else {
+                self.answer_one(desk, ready, None, now, outcome);
+            }
+        }
+    }
+
+    /// Tokens for the rows whose masks have come meanwhile.
+    fn answer_late(&mut self, desk: &mut Desk, now: u64, outcome: &mut Outcome) {
+        for mut late in std::mem::take(&mut self.late) {
+            let here = Instant::now();
+            let Some((answering, _)) = desk.answering(late.ready.request) else { continue };
+            if answering.knows_next(Some(here)) {
+                self.answer_one(desk, late.ready, Some(&mut late.logits), now, outcome);
+                outcome.stepped = true;
+            } else {
+                self.late.push(late);
+            }
+        }
+    }
+
+    /// There is nothing to compute: waits for the first of the masks that are missing.
+    fn await_late(&mut self, desk: &mut Desk, now: u64, outcome: &mut Outcome) {
+        let Some(late) = self.late.first() else { return };
+        if let Some((answering, _)) = desk.answering(late.ready.request) {
+            answering.knows_next(None);
+        }
+        self.answer_late(desk, now, outcome);
+    }
+
+    /// The next token of a sequence, from its row in the last batch or one that was kept.
+    fn answer_one(&mut self, desk: &mut Desk, ready: Ready, kept: Option<&mut [f32]>, now: u64, outcome: &mut Outcome) {
+        let Some((answering, mut reply)) = desk.answering(ready.request) else {
+            // Nobody waits for its token: the sequence goes too.
+            self.scheduler.leave(ready.request);
+            return;
+        };
+        if answering.wants_nothing() {
+            self.end(answering, &mut reply, ready, Ended::Length, now, outcome);
+            return;
+        }
+        let logits = match kept {
+            Some(logits) => logits,
+            None => self.backend.logits(ready.row),
+        };
+        let ended = match answering.sample(logits, &*self.vocabulary, now) {
+            Sampled::Ended(ended) => Some(ended),
+            Sampled::Token(token) => {
                 let verdict = self.scheduler.sampled(ready.request, token);
                 (verdict == Verdict::Length).then_some(Ended::Length)
-            });
-            if let Some(ended) = ended {
-                self.end(answering, &mut reply, ready, ended, now, outcome);
-                continue;
             }
-            send(answering, &mut reply);
-            if !reply.writer.is_drained() {
-                outcome.blocked.push(ready.request);
+            Sampled::Failed(why) => {
+                self.scheduler.leave(ready.request);
+                outcome.failed.push((ready.request, why));
+                return;
             }
+        };
+        if let Some(ended) = ended {
+            self.end(answering, &mut reply, ready, ended, now, outcome);
+            return;
+        }
+        answering.write(reply.writer, reply.outbox, false);
+        if !reply.writer.is_drained() {
+            outcome.blocked.push(ready.request);
         }
     }
 
@@ -134,7 +212,7 @@ impl Host {
         outcome: &mut Outcome,
     ) {
         answering.release();
-        send(answering, reply);
+        answering.write(reply.writer, reply.outbox, true);
         let mut end = answering.end(ended, &*self.vocabulary, now);
         end.total_ns = now.saturating_sub(reply.received_ns);
         end.load_ns = reply.load_ns;
@@ -154,13 +232,5 @@ impl Host {
                 outcome.failed.push((id, error.to_string()));
             }
         }
-    }
-}
-
-/// Sends the text that is ready.
-fn send(answering: &mut Answering, reply: &mut Reply<'_>) {
-    if !answering.text().is_empty() || !answering.logprobs().is_empty() {
-        reply.writer.token(reply.outbox, answering.text(), answering.logprobs());
-        answering.sent();
     }
 }

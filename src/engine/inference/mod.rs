@@ -23,6 +23,7 @@ mod desk;
 mod grants;
 mod host;
 mod paced;
+mod parts;
 mod request;
 mod requests;
 mod workers;

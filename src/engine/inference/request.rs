@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use llamero_kernels::sampling::{self, Sampler};
 
 use super::paced::Paced;
+use super::parts::Parts;
 use crate::engine::backend::{Token, Vocabulary};
+use crate::engine::grammar::{Constraint, Next};
 use crate::engine::models::ModelId;
 use crate::engine::prepare::Start;
 use crate::engine::stop::AnswerText;
 use crate::engine::wire::{Completion, LoadOptions, StreamKey};
+use crate::prompt::parse::Parser;
+use crate::stream::back::Outbox;
 use crate::stream::frames::{Final, Logprob, ReplyWriter, TokenLogprob};
 
 /// Where a request stands.
@@ -73,7 +78,13 @@ pub struct Request {
 /// An answer that grows.
 pub struct Answering {
     sampler: Sampler,
+    /// Holds the answer to its format.
+    constraint: Option<Constraint>,
     text: AnswerText,
+    /// Tells thinking, calls and content apart; `None`: all is content.
+    parser: Option<Parser>,
+    /// Control tokens whose text the parser has to see; a handful.
+    preserved: Vec<Token>,
     /// Alternatives beside each token, if log probabilities are wanted.
     alternatives: Option<usize>,
     /// Log probabilities of tokens whose text is held back, each with the length of its text.
@@ -99,6 +110,17 @@ struct Context {
     prompt: usize,
     /// Text of the answer so far, where a stop string may cut a token in two.
     text: Option<String>,
+}
+
+/// What came of a row of logits.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sampled {
+    /// A token, and the answer goes on unless its length is reached.
+    Token(Token),
+    /// The answer's end.
+    Ended(Ended),
+    /// The answer cannot go on: its format has become too complex.
+    Failed(String),
 }
 
 /// How an answer ended.
@@ -130,7 +152,10 @@ impl Answering {
         });
         Self {
             sampler: start.sampler.clone(),
+            constraint: start.constraint.take(),
             text: AnswerText::new(std::mem::take(&mut start.stops)),
+            parser: start.parser.take(),
+            preserved: std::mem::take(&mut start.preserved),
             alternatives: start.logprobs,
             reported_later: Vec::new(),
             reported_early: 0,
@@ -158,19 +183,36 @@ impl Answering {
         self.predict == 0
     }
 
-    /// Chooses the next token from its row of logits. Text and log probabilities that may go out now are in
-    /// [`Self::text`] and [`Self::logprobs`] until [`Self::sent`].
-    pub fn sample(&mut self, logits: &mut [f32], vocabulary: &dyn Vocabulary, now: u64) -> (Token, Option<Ended>) {
+    /// Whether it is known which tokens may come next; waits for that, if need be (`None`: however long it takes).
+    pub fn knows_next(&mut self, until: Option<Instant>) -> bool {
+        self.constraint.as_mut().is_none_or(|constraint| constraint.wait(until))
+    }
+
+    /// Chooses the next token from its row of logits, once [`Self::knows_next`]. What may go out now
+    /// is for [`Self::write`].
+    pub fn sample(&mut self, logits: &mut [f32], vocabulary: &dyn Vocabulary, now: u64) -> Sampled {
         if self.sampled == 0 {
             self.first_token_ns = now;
         }
-        let token = self.sampler.sample(logits);
+        let token = match self.constraint.as_mut().map_or(Next::Free, Constraint::next_token) {
+            Next::Free => self.sampler.sample(logits),
+            Next::Among(mask) => match self.sampler.sample_among(logits, mask) {
+                Some(token) => token,
+                None => return Sampled::Ended(Ended::Stop),
+            },
+            Next::Failed(why) => return Sampled::Failed(why.to_owned()),
+            Next::Unknown => return Sampled::Failed("a token was asked for before its mask was there".to_owned()),
+        };
         self.sampler.accept(token);
         self.sampled += 1;
         if vocabulary.is_end(token) {
-            return (token, Some(Ended::Stop));
+            return Sampled::Ended(Ended::Stop);
         }
-        let piece = vocabulary.piece(token);
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(token, vocabulary.piece_special(token));
+        }
+        let is_preserved = self.preserved.contains(&token);
+        let piece = if is_preserved { vocabulary.piece_special(token) } else { vocabulary.piece(token) };
         if let Some(alternatives) = self.alternatives {
             let logprob = self.logprob(logits, token, alternatives, vocabulary);
             self.reported_later.push((logprob, piece.len()));
@@ -180,21 +222,28 @@ impl Answering {
         }
         let stopped = self.text.push(piece);
         self.report(stopped);
-        (token, stopped.then_some(Ended::Stop))
+        if stopped { Sampled::Ended(Ended::Stop) } else { Sampled::Token(token) }
     }
 
-    /// Text that may go out now.
-    pub fn text(&self) -> &str {
-        self.text.ready()
+    /// Writes the text and log probabilities that may go out now. `is_over`: no more will come.
+    pub fn write(&mut self, writer: &mut ReplyWriter, out: &mut Outbox, is_over: bool) {
+        let text = self.text.ready();
+        match &mut self.parser {
+            None if text.is_empty() && self.logprobs.is_empty() => return,
+            None => writer.token(out, text, &self.logprobs),
+            Some(parser) => {
+                let mut parts = Parts { writer, out, logprobs: &self.logprobs };
+                parser.push(text, &mut parts);
+                if is_over {
+                    parser.finish(&mut parts);
+                }
+                parts.finish();
+            }
+        }
+        self.sent();
     }
 
-    /// Log probabilities that go with it.
-    pub fn logprobs(&self) -> &[Logprob] {
-        &self.logprobs
-    }
-
-    /// Text and log probabilities have gone out.
-    pub fn sent(&mut self) {
+    fn sent(&mut self) {
         if let Some(Context { text: Some(text), .. }) = &mut self.context {
             text.push_str(self.text.ready());
         }

@@ -177,7 +177,10 @@ impl Inference {
     pub(super) fn fail(&mut self, id: RequestId, status: u16, message: &str) {
         self.detach(id);
         if let Some((request, outbox)) = self.desk.with_outbox(id) {
-            request.writer.error(outbox, status, message);
+            match request.stage {
+                Stage::WantsModel { .. } | Stage::Preparing(_) => request.writer.refuse(outbox, status, message),
+                _ => request.writer.error(outbox, status, message),
+            }
         }
         self.settle(id);
     }

@@ -1,4 +1,5 @@
-//! The threads beside the inference thread: a few that make prompts, and one that loads and unloads models.
+//! The threads beside the inference thread: a few that make prompts, a few that make masks, and one that loads and
+//! unloads models.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,10 +12,12 @@ use super::Inbox;
 use super::request::Cancelled;
 use crate::config::limits::{LOADED_MODELS_MAX, PREPARING_MAX};
 use crate::engine::backend::{Backend, Facts, LoadPlan, Vocabulary};
+use crate::engine::grammar::{Grammars, Masks};
 use crate::engine::loader::{LoadError, Loader, StopLoad};
 use crate::engine::models::ModelId;
-use crate::engine::prepare::{PrepareError, Render, prepare};
+use crate::engine::prepare::{PrepareError, prepare};
 use crate::engine::sequence::RequestId;
+use crate::engine::templates::Templates;
 use crate::engine::wire::Completion;
 
 /// A prompt to be made.
@@ -29,6 +32,8 @@ pub struct PrepareJob {
     pub facts: Facts,
     /// Its tokens.
     pub vocabulary: Arc<dyn Vocabulary>,
+    /// Its grammars.
+    pub grammars: Arc<Grammars>,
     /// Tells when it is not wanted any more.
     pub cancelled: Cancelled,
 }
@@ -52,30 +57,36 @@ pub enum LoadJob {
 pub struct Workers {
     prepare: Sender<PrepareJob>,
     load: Sender<LoadJob>,
+    masks: Masks,
 }
 
 impl Workers {
-    /// Starts `preparers` threads that make prompts and one that loads.
+    /// Starts `preparers` threads that make prompts, as many that make masks, and one that loads.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(
         preparers: usize,
-        render: &Arc<dyn Render>,
+        templates: &Arc<Templates>,
         loader: Arc<dyn Loader>,
         inbox: &Sender<Inbox>,
     ) -> io::Result<Self> {
         let (prepare, jobs) = channel::bounded(PREPARING_MAX);
         for number in 0..preparers.max(1) {
-            let (jobs, render, inbox) = (jobs.clone(), render.clone(), inbox.clone());
+            let (jobs, templates, inbox) = (jobs.clone(), templates.clone(), inbox.clone());
             let name = format!("prepare-{number}");
-            thread::Builder::new().name(name).spawn(move || prepare_all(&jobs, &*render, &inbox))?;
+            thread::Builder::new().name(name).spawn(move || prepare_all(&jobs, &templates, &inbox))?;
         }
         // Each model is loaded and unloaded once, and a load that did not fit is tried twice.
         let (load, jobs) = channel::bounded(LOADED_MODELS_MAX * 3);
         let inbox = inbox.clone();
         thread::Builder::new().name("load".into()).spawn(move || load_all(&jobs, &*loader, &inbox))?;
-        Ok(Self { prepare, load })
+        Ok(Self { prepare, load, masks: Masks::start(preparers)? })
+    }
+
+    /// The way to the threads that make masks.
+    pub fn masks(&self) -> Masks {
+        self.masks.clone()
     }
 
     /// Has a prompt made. False when too many wait for that.
@@ -92,14 +103,14 @@ impl Workers {
     }
 }
 
-fn prepare_all(jobs: &Receiver<PrepareJob>, render: &dyn Render, inbox: &Sender<Inbox>) {
+fn prepare_all(jobs: &Receiver<PrepareJob>, templates: &Templates, inbox: &Sender<Inbox>) {
     for job in jobs {
         let request = job.request;
         let result = if job.cancelled.is_set() {
             Err(PrepareError::Cancelled)
         } else {
-            let vocabulary = &*job.vocabulary;
-            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, render);
+            let (vocabulary, grammars) = (&*job.vocabulary, &*job.grammars);
+            let made = || prepare(*job.completion, job.context, &job.facts, vocabulary, grammars, templates);
             catch_unwind(AssertUnwindSafe(made)).unwrap_or(Err(PrepareError::Panicked))
         };
         if inbox.send(Inbox::Prepared { request, result }).is_err() {

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 pub use parse::ModelfileError;
 pub use parts::{Parts, PartsError};
-pub use show::{Stored, parameters_text};
+pub use show::{Stored, go_number, parameters_text};
 pub use typed::{DEPRECATED, ParameterError, typed};
 
 /// The commands of a Modelfile, in its order. Printed, it has its canonical form, as `show --modelfile` has it.

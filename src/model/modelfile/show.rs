@@ -113,7 +113,7 @@ fn plain_number(number: &Number) -> String {
 
 /// As Go prints a `float64`, which all numbers of JSON are there: the shortest digits, with an exponent from 1e+06 upwards
 /// and below 1e-04.
-fn go_number(number: &Number) -> String {
+pub fn go_number(number: &Number) -> String {
     let Some(value) = number.as_f64() else { return number.to_string() };
     let size = value.abs();
     if size == 0.0 || (1e-4..1e6).contains(&size) {

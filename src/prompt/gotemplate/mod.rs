@@ -26,6 +26,7 @@ mod parse;
 mod pipeline;
 mod print;
 mod runes;
+mod thinking;
 pub mod tree;
 mod types;
 mod value;

@@ -155,6 +155,28 @@ pub fn by_name(name: &str, tools: &Tools, think: Option<bool>, last: Option<&Mes
     })
 }
 
+/// The parser of this name for a model whose Jinja template is like those of the family: `opened` tells whether the
+/// prompt ends inside the thinking, which only a built-in renderer would make known beforehand. Otherwise as [`by_name`].
+pub fn by_template(
+    name: &str,
+    tools: &Tools,
+    think: Option<bool>,
+    last: Option<&Message>,
+    opened: bool,
+) -> Option<Parser> {
+    let tagged = |family, may_think| {
+        let start = if opened { Start::ThinkingAgain } else { may_think };
+        Some(Parser::new(Tagged::new(family, start, true, tools.clone())))
+    };
+    match name {
+        "qwen3-coder" => tagged(&QWEN3_CODER, Start::MayThink),
+        "glm-4.7" => tagged(&GLM, Start::MayThink),
+        "lfm2" => tagged(&LFM2, Start::MayThinkTrimmed),
+        "deepseek3" => Some(Parser::new(DeepSeek::third(opened))),
+        _ => by_name(name, tools, think, last),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{KNOWN, Tools, by_name, known};

@@ -29,7 +29,7 @@ mod tools;
 mod value;
 mod xml_call;
 
-pub use by_name::{Known, by_name, known};
+pub use by_name::{Known, by_name, by_template, known};
 pub use generic::{Generic, generic};
 pub use harmony::tool_names as harmony_tool_names;
 pub use tools::Tools;

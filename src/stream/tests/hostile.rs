@@ -32,7 +32,7 @@ fn each_lie_of_an_engine_has_its_name() {
         (packed(PAYLOAD_BYTES as u32 + 1, 200, 0, 0), Violation::Length(PAYLOAD_BYTES as u32 + 1)),
         (packed(u32::MAX, 200, 0, 0), Violation::Length(u32::MAX)),
         (packed(1, 200, 3, 0), Violation::Framing(3)),
-        (packed(1, 200, 0, 4), Violation::Flags(4)),
+        (packed(1, 200, 0, 8), Violation::Flags(8)),
         (packed(1, 200, 0, 0xff), Violation::Flags(0xff)),
         (packed(1, 99, 0, 1), Violation::Status(99)),
         (packed(1, 600, 0, 1), Violation::Status(600)),

@@ -107,6 +107,33 @@ fn a_short_reply_in_every_framing() {
 }
 
 #[test]
+fn calls_stream_in_a_chat_and_come_last_in_a_generate() {
+    for dialect in [Dialect::Generate, Dialect::Chat] {
+        let mut rig = Rig::new();
+        let format = ReplyFormat { dialect, framing: Framing::Chunked, model: "m".to_owned() };
+        let mut writer = ReplyWriter::new(0, 7, &format);
+        writer.thinking(&mut rig.out, "hm", &[]);
+        writer.call(&mut rig.out, br#"{"id":1}"#, &[]);
+        writer.call(&mut rig.out, br#"{"id":2}"#, &[]);
+        writer.finish(&mut rig.out, &END);
+        let (_, bytes) = rig.reply(7);
+        let events = events(Framing::Chunked, &bytes);
+        let events: Vec<Value> = events.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        let calls = |event: &Value| [&event["tool_calls"], &event["message"]["tool_calls"]].map(Value::clone);
+        let got: Vec<_> = events.iter().map(calls).collect();
+        let (one, two, none) = (json!({"id": 1}), json!({"id": 2}), Value::Null);
+        match dialect {
+            Dialect::Generate => assert_eq!(got, [[none.clone(), none.clone()], [json!([one, two]), none]]),
+            Dialect::Chat => {
+                let [none, one, two] = [none, json!([one]), json!([two])];
+                let want = [&none, &one, &two, &none].map(|calls| [none.clone(), calls.clone()]);
+                assert_eq!(got, want);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_chunk_in_a_slot_has_four_digits() {
     let mut rig = Rig::new();
     writer(Framing::Chunked).token(&mut rig.out, "x", &[]);
@@ -197,6 +224,21 @@ fn an_error_before_anything_went_out_is_a_reply_of_its_own() {
         let (heads, bytes) = rig.reply(7);
         check_heads(&heads, Framing::Whole, 503, &bytes);
         assert_eq!(bytes, br#"{"error":"busy \u003cnow\u003e"}"#);
+    }
+}
+
+#[test]
+fn a_refusal_says_that_it_is_one_as_long_as_nothing_went_out() {
+    for (goes_out, flags) in [(false, SlotHead::REFUSED), (true, 0)] {
+        let mut rig = Rig::new();
+        let mut writer = writer(Framing::Chunked);
+        if goes_out {
+            writer.token(&mut rig.out, "Hi", &[]);
+        }
+        writer.refuse(&mut rig.out, 400, "no");
+        let (heads, _) = rig.reply(7);
+        assert_eq!(heads[0].flags & SlotHead::REFUSED, flags);
+        assert_eq!(heads[0].status, if goes_out { 200 } else { 400 });
     }
 }
 

@@ -1,4 +1,9 @@
-//! The real binary's command line, with nobody to talk to: names, words and exit codes (the behaviour page, section 9).
+//! The real binary's command line: names, words and exit codes (the behaviour page, section 9), with nobody to talk to
+//! and, in `models`, with a real server.
+
+mod models;
+#[path = "../serve/server.rs"]
+mod server;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -23,7 +28,17 @@ const BINARY: &str = env!("CARGO_BIN_EXE_llamero");
 #[test]
 fn every_client_command_says_that_nobody_listens() {
     let want = "Error: could not connect to ollama server, run 'ollama serve' to start it\n";
-    let commands: [&[&str]; 5] = [&["list"], &["ls", "x"], &["ps"], &["stop", "m"], &["run", "m", "hello"]];
+    let commands: [&[&str]; 9] = [
+        &["list"],
+        &["ls", "x"],
+        &["ps"],
+        &["stop", "m"],
+        &["run", "m", "hello"],
+        &["create", "m", "-f", "/nonexistent/Modelfile"],
+        &["show", "m"],
+        &["cp", "a", "b"],
+        &["rm", "m"],
+    ];
     for arguments in commands {
         let output = llamero(Path::new(BINARY), arguments);
         assert_eq!(text(&output.stderr), want, "{arguments:?}");
@@ -42,10 +57,11 @@ fn the_version_needs_no_server() {
 
 #[test]
 fn a_wrong_command_line_is_an_error_like_every_other() {
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 4] = [
         (&["sing"], "Error: unrecognized subcommand 'sing'"),
         (&["stop"], "Error: the following required arguments were not provided"),
-        (&["create", "m", "-f", "/nonexistent/Modelfile"], "Error: /nonexistent/Modelfile: No such file or directory"),
+        (&["rm"], "Error: the following required arguments were not provided"),
+        (&["cp", "a"], "Error: the following required arguments were not provided"),
     ];
     for (arguments, want) in cases {
         let output = llamero(Path::new(BINARY), arguments);

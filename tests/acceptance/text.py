@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""What text in and out has to show, measured on this machine.
+
+    text.py --binaries target/release [--only 1] [--markdown FILE]
+
+Prints a line for each demand with its figure and its bound, then a table in Markdown, and ends with 1 unless every
+demanded line was run and met. Point 1 wants the Python package jsonschema.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import constrained_rate
+import points
+import structured
+
+POINTS = {
+    1: ("answers held to 300 schemas", structured),
+    2: ("tokens per second of answers that are held to a schema", constrained_rate),
+}
+
+if __name__ == "__main__":
+    points.main(__doc__, POINTS)

@@ -11,10 +11,10 @@ HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 CUDA_ARCHS ?= 90
 
 .NOTPARALLEL:
-.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-gpu accept-loadtest
+.PHONY: help build setup test test-workspace test-loom test-asan lint bench serve demo cuda accept-serve accept-store accept-text accept-loadtest accept-gpu
 
 help:
-	@printf 'make build | test | lint | bench | serve | demo | cuda | accept-serve | accept-gpu | accept-loadtest\n'
+	@printf 'make build | test | lint | bench | serve | demo | cuda | accept-serve | accept-store | accept-text | accept-loadtest | accept-gpu\n'
 	@printf 'The binaries lie in %s/release.\n' "$(TARGET)"
 
 setup:
@@ -74,6 +74,10 @@ accept-serve: build
 	cargo build --release --example peer-hyper
 	$(call say,showing what serve has to show)
 	$(ACCEPT) $(if $(ONLY),--only $(ONLY))
+
+accept-text: build
+	$(call say,showing what text in and out has to show)
+	python3 tests/acceptance/text.py --binaries $(TARGET)/release --demo $(TARGET)/demo $(if $(ONLY),--only $(ONLY))
 
 # Asked first: a build with CUDA takes half an hour.
 accept-gpu:

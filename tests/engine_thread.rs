@@ -3,7 +3,7 @@
 #[path = "engine_thread/rig.rs"]
 mod rig;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use llamero::engine::backend::Token;
@@ -11,7 +11,7 @@ use llamero::engine::backend::Vocabulary;
 use llamero::engine::inference::Inbox;
 use llamero::engine::loader::LoadError;
 use llamero::engine::synthetic::{END, Shape, SyntheticVocabulary, next_token};
-use llamero::engine::wire::{Control, Event};
+use llamero::engine::wire::{Control, Event, Format};
 use llamero::engine::wire::{Dialect, Framing, KeepAlive, Synthetic, ToEngine, Work};
 use rig::{Reply, Rig, completion, lines, submit};
 
@@ -78,6 +78,41 @@ fn hundreds_of_streams_with_cancels_lose_no_token_and_leave_nothing_behind() {
     assert_eq!((count.running, count.waiting, count.cells), (0, 0, 0));
     rig.drop_replies();
     assert_eq!(rig.count().slots_free, slots);
+}
+
+/// A step of the synthetic model is faster than a mask, so that most of them come late. The pool is small: some sequences
+/// are thrown out while they wait.
+#[test]
+fn answers_that_wait_for_their_masks_lose_nothing_and_leave_the_others_alone() {
+    let mut rig = Rig::new(1, Shape { can_shift: false, ..Shape::default() }, |settings| settings.room.cells = 700);
+    let schema = r#"{"type": "array", "items": {"enum": ["llama", "load", 7]}, "minItems": 6, "maxItems": 6}"#;
+    let constrained = |prompt: &str| {
+        let Work::Complete(mut work) = completion(prompt, 400) else { unreachable!() };
+        work.format = Some(Format::Schema(schema.into()));
+        Work::Complete(work)
+    };
+    for stream in 0..60 {
+        let prompt = format!("prompt {}", stream / 4);
+        let work = if stream % 2 == 0 { constrained(&prompt) } else { completion(&prompt, 60) };
+        let mut request = submit(stream, work);
+        request.model.load.num_ctx = 500;
+        rig.send(0, &ToEngine::Submit(Box::new(request)));
+    }
+    let mut said = HashMap::new();
+    for stream in 0..60 {
+        let reply = rig.reply(0, stream);
+        let prompt = format!("prompt {}", stream / 4);
+        if stream % 2 == 1 {
+            assert_eq!(reply.text(), text(&alone(&prompt, 60, 0)), "stream {stream}");
+            continue;
+        }
+        assert_eq!(reply.last()["done_reason"], "stop", "{}", reply.text());
+        let list: Vec<serde_json::Value> = serde_json::from_str(&reply.text()).expect("an array");
+        assert_eq!(list.len(), 6);
+        let first = said.entry(prompt).or_insert_with(|| reply.text()).clone();
+        assert_eq!(reply.text(), first, "when masks come makes no difference");
+    }
+    rig.count_when(|count| count.running == 0 && count.waiting == 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From flags to a job: the address, the model, the requests as they go over the wire.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -130,7 +130,11 @@ fn first_model(host: &str, address: SocketAddr) -> Option<String> {
     stream.write_all(&http::request(host, "/v1/models", None)).ok()?;
     let (mut decoder, mut body, mut buffer) = (Decoder::default(), Vec::new(), vec![0; 16 * 1024]);
     while !decoder.is_done() && body.len() < MODELS_BYTES_MAX {
-        let read = stream.read(&mut buffer).ok()?;
+        let read = match stream.read(&mut buffer) {
+            // With a time limit the kernel does not take up a read again that the ring of an earlier run interrupted.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.ok()?,
+        };
         if read == 0 {
             decoder.end().ok()?;
         }

@@ -145,7 +145,7 @@ pub const TOP_LOGPROBS_MAX: u8 = 20;
 pub const SCHEMA_BYTES: usize = 256 * 1024;
 /// Stack of a thread that compiles a schema: the compiler follows references by recursion, and that is as much as a
 /// schema of [`SCHEMA_BYTES`] can make it take. Only what is used becomes memory.
-pub const SCHEMA_STACK_BYTES: usize = 512 * 1024 * 1024;
+pub const SCHEMA_STACK_BYTES: usize = 256 * 1024 * 1024;
 /// Compiled schemas that are kept for each model, the least recently used out first.
 pub const GRAMMARS_MAX: usize = 64;
 /// Work on making one grammar, in llguidance's units: some 20 ms.

@@ -99,7 +99,6 @@ impl Host {
             }
         }
         if self.plan.is_empty() {
-            self.await_late(desk, now, &mut outcome);
             return outcome;
         }
         outcome.stepped = true;
@@ -156,13 +155,13 @@ impl Host {
         }
     }
 
-    /// There is nothing to compute: waits for the first of the masks that are missing.
-    fn await_late(&mut self, desk: &mut Desk, now: u64, outcome: &mut Outcome) {
-        let Some(late) = self.late.first() else { return };
+    /// Waits for the first of the masks that rows wait for: there is nothing else to do. False if no row waits.
+    pub fn await_late(&mut self, desk: &mut Desk) -> bool {
+        let Some(late) = self.late.first() else { return false };
         if let Some((answering, _)) = desk.answering(late.ready.request) {
             answering.knows_next(None);
         }
-        self.answer_late(desk, now, outcome);
+        true
     }
 
     /// The next token of a sequence, from its row in the last batch or one that was kept.

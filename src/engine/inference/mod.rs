@@ -246,7 +246,9 @@ impl Inference {
                 return true;
             }
         }
-        false
+        // With the mask there, the next turn makes a step.
+        let desk = &mut self.desk;
+        self.hosts.iter_mut().any(|host| host.await_late(desk))
     }
 
     /// Replies that waited for slots and have got them go on.

@@ -6,11 +6,13 @@
 
 mod blobs;
 mod create;
+mod draft;
 mod files;
 mod index;
 mod model;
 mod scan;
 mod temp;
+mod verdicts;
 
 use std::io;
 use std::path::Path;
@@ -18,8 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use blobs::{BlobError, BlobWriter, Blobs};
 pub use create::{CreateError, CreateRequest, Licenses, Plan};
+pub use draft::{Draft, Kept};
 pub use index::Index;
 pub use model::{Model, ModelError};
+pub use verdicts::Verdicts;
 
 use crate::model::Name;
 use scan::Scanner;
@@ -43,6 +47,7 @@ impl StoreError {
 #[derive(Debug)]
 pub struct Store {
     blobs: Blobs,
+    verdicts: Verdicts,
     /// Held while the folder is scanned: never by a network core.
     scanner: Mutex<Scanner>,
     /// What the last scan found. Held only to clone or replace the pointer.
@@ -63,8 +68,10 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
             temp::remove_stale(folder);
         }
+        let blobs = Blobs::new(blobs);
         let store = Self {
-            blobs: Blobs::new(blobs),
+            verdicts: Verdicts::open(root, &blobs),
+            blobs,
             scanner: Mutex::new(Scanner::new(manifests)),
             index: Mutex::default(),
             writing: Mutex::default(),
@@ -76,6 +83,11 @@ impl Store {
     /// The blobs.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// What is remembered about blobs.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// What the last scan found; may be out of date. Does not touch the disk.

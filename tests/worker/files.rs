@@ -1,0 +1,1 @@
+//! Changed copies of llamita, and models of other shapes.

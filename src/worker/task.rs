@@ -4,12 +4,16 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::error::WorkError;
 use crate::convert::Progress;
 use crate::stream::wake::Eventfd;
+
+/// How often a thread that waits is asked whether it still wants to: clients that leave are missed no longer than this.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// News of a job.
 #[derive(Debug)]
@@ -72,21 +76,20 @@ impl<T> Task<T> {
         .await
     }
 
-    /// Blocks until the job has ended. `say` hears of its progress.
+    /// Blocks until the job has ended. `go_on` hears of its progress, and is asked every now and then without any: false
+    /// ends the job.
     ///
     /// # Errors
-    /// When the job failed.
-    pub fn wait(self, mut say: impl FnMut(Progress)) -> Result<T, WorkError> {
-        let mut news = self.0.lock();
+    /// When the job failed, or was ended.
+    pub fn wait(self, mut go_on: impl FnMut(Option<Progress>) -> bool) -> Result<T, WorkError> {
         loop {
-            match news.take() {
+            let progress = match self.0.news_within(ASK_EVERY) {
                 Some(Step::Done(outcome)) => return outcome,
-                Some(Step::Progress(progress)) => {
-                    drop(news);
-                    say(progress);
-                    news = self.0.lock();
-                }
-                None => news = self.0.changed.wait(news).unwrap_or_else(PoisonError::into_inner),
+                Some(Step::Progress(progress)) => Some(progress),
+                None => None,
+            };
+            if !go_on(progress) {
+                return Err(WorkError::Stopped);
             }
         }
     }
@@ -102,6 +105,16 @@ impl<T> Shared<T> {
     /// A panic elsewhere leaves the news whole: they are replaced, not changed step by step.
     fn lock(&self) -> MutexGuard<'_, News<T>> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until there is news, or for that long.
+    fn news_within(&self, patience: Duration) -> Option<Step<T>> {
+        let mut news = self.lock();
+        if let Some(step) = news.take() {
+            return Some(step);
+        }
+        let waited = self.changed.wait_timeout(news, patience);
+        waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
     fn change(&self, change: impl FnOnce(&mut News<T>)) {
@@ -179,7 +192,8 @@ mod tests {
             assert!(!reporter.is_unwanted());
             reporter.end(Ok(7));
         });
-        assert_eq!(task.wait(|progress| saw.send(progress).unwrap()).ok(), Some(7));
+        let go_on = |progress: Option<Progress>| progress.is_none_or(|progress| saw.send(progress).is_ok());
+        assert_eq!(task.wait(go_on).ok(), Some(7));
         watcher.join().unwrap();
     }
 
@@ -190,7 +204,11 @@ mod tests {
         reporter.progress(HALF);
         reporter.end(Ok(()));
         let mut heard = Vec::new();
-        assert!(task.wait(|progress| heard.push(progress)).is_ok());
+        let go_on = |progress| {
+            heard.extend(progress);
+            true
+        };
+        assert!(task.wait(go_on).is_ok());
         assert_eq!(heard, [HALF]);
     }
 
@@ -201,7 +219,14 @@ mod tests {
         assert!(reporter.is_unwanted());
         let (task, reporter) = new::<()>().unwrap();
         drop(reporter);
-        assert!(matches!(task.wait(|_| ()), Err(WorkError::Stopped)));
+        assert!(matches!(task.wait(|_| true), Err(WorkError::Stopped)));
+    }
+
+    #[test]
+    fn a_waiting_thread_can_give_up() {
+        let (task, reporter) = new::<()>().unwrap();
+        assert!(matches!(task.wait(|progress| progress.is_some()), Err(WorkError::Stopped)));
+        assert!(reporter.is_unwanted());
     }
 
     struct Count(AtomicUsize);

@@ -6,3 +6,6 @@ mod files;
 mod place;
 mod probe;
 mod quantize;
+#[allow(dead_code)] // The strategies in it are for the tests of the reader.
+#[path = "../gguf/writer.rs"]
+mod writer;

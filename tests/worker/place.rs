@@ -51,7 +51,7 @@ impl Place {
     /// Probes a file; what it comes to, in words.
     pub fn probe(&self, bytes: &[u8]) -> String {
         let digest = self.upload(bytes);
-        match self.workshop.probe(&self.store, digest).and_then(|task| task.wait(|_| ())) {
+        match self.workshop.probe(&self.store, digest).and_then(|task| task.wait(|_| true)) {
             Ok(facts) => format!("loads {} {} {}", facts.writes_text, facts.vocabulary, facts.trained_context),
             Err(error) => format!("{}: {error}", error.status()),
         }

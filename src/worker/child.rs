@@ -122,7 +122,7 @@ impl Heard<'_> {
                 (self.tell)(Progress { completed: completed.min(total), total });
             }
             Ok(last) => self.last = Some(last),
-            Err(error) => tracing::warn!(%error, "a worker said something that makes no sense"),
+            Err(error) => tracing::debug!(%error, "a worker said something that makes no sense"),
         }
     }
 

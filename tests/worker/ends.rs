@@ -32,8 +32,10 @@ fn pid(place: &Place) -> String {
     fs::read_to_string(path).unwrap().trim().to_owned()
 }
 
+/// Whether it has ended; that its parent's parent has taken notice is not asked.
 fn is_gone(pid: &str) -> bool {
-    !Path::new("/proc").join(pid).exists()
+    let status = fs::read_to_string(Path::new("/proc").join(pid).join("status"));
+    status.map_or(true, |status| status.contains("State:\tZ"))
 }
 
 fn leaves_nothing(place: &Place) {
@@ -44,6 +46,7 @@ fn leaves_nothing(place: &Place) {
 #[test]
 fn whatever_a_worker_says_becomes_an_answer() {
     let fails = "the model makes llama.cpp fail: ";
+    let no_gguf = "the file is not a GGUF: it does not start with that word";
     let nonsense = "the worker process could not do its work: ";
     let rows = [
         ("echo '{\"refused\":\"no\"}'", "no".to_owned()),
@@ -61,8 +64,8 @@ fn whatever_a_worker_says_becomes_an_answer() {
         ),
         ("echo nonsense; echo '{}'; printf '\\377\\n'", format!("{fails}it ended with exit code 0")),
         ("yes | head -c 1000000; yes | head -c 1000000 >&2; echo; echo '{\"refused\":\"a lot\"}'", "a lot".to_owned()),
-        ("echo '\"quantized\"'", format!("{nonsense}not a GGUF file")),
-        ("echo x > $into; echo '\"quantized\"'", format!("{nonsense}not a GGUF file")),
+        ("echo '\"quantized\"'", format!("{nonsense}{no_gguf}")),
+        ("echo x > $into; echo '\"quantized\"'", format!("{nonsense}{no_gguf}")),
     ];
     for (script, wanted) in rows {
         let place = acted(script, Rules::default());
@@ -119,7 +122,9 @@ fn the_line_has_an_end_and_probes_do_not_stand_in_it() {
     drop(waiting);
     fs::write(place.folder.path().join("blobs/worker"), "touch started").unwrap();
     drop(first);
-    eventually("the line is empty", || matches!(start(&place).wait(|_| true), Err(WorkError::Crashed(_))));
+    let kind = "q8_0".parse().unwrap();
+    let last = || place.workshop.quantize(&place.store, digest, kind).and_then(|task| task.wait(|_| true));
+    eventually("the line is empty", || matches!(last(), Err(WorkError::Crashed(_))));
     let started = place.folder.path().join("blobs/started");
     assert!(started.exists(), "the last one was");
 }

@@ -96,7 +96,8 @@ fn nothing_stays_of_what_fails() {
     type Rule = fn(u64) -> Limits;
     let place = Place::new();
     let (_, cut) = quantize(&place, &llamita()[..100_000], "q8_0");
-    assert_eq!(cut.unwrap_err().to_string(), "the GGUF is cut short: 262144 bytes");
+    let why = cut.unwrap_err().to_string();
+    assert!(why.starts_with("the GGUF is cut short: 262144 bytes are wanted"), "{why}");
     let little: Rule = |_| Limits { memory_bytes: 24 * 1024 * 1024, ..Limits::of_quantizing(4 << 20) };
     let narrow: Rule = |_| Limits { written_bytes: 100_000, ..Limits::of_quantizing(4 << 20) };
     let rows = [

@@ -95,7 +95,13 @@ impl Blobs {
         }
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    /// The folder itself, for files on their way in.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the blob lies once it is there.
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(digest.file_name())
     }
 }

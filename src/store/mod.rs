@@ -7,12 +7,14 @@
 mod abilities;
 mod blobs;
 mod create;
+mod draft;
 mod files;
 mod index;
 mod model;
 mod prune;
 mod scan;
 mod temp;
+mod verdicts;
 mod write;
 
 use std::io;
@@ -22,8 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use abilities::Abilities;
 pub use blobs::{BlobError, BlobWriter, Blobs};
 pub use create::{CreateError, CreateRequest, Licenses, Listener, Plan, Step};
+pub use draft::{Draft, Kept};
 pub use index::Index;
 pub use model::{GoSide, Model, ModelError};
+pub use verdicts::Verdicts;
 
 use crate::model::Name;
 use scan::Scanner;
@@ -47,6 +51,7 @@ impl StoreError {
 #[derive(Debug)]
 pub struct Store {
     blobs: Blobs,
+    verdicts: Verdicts,
     /// Held while the folder is scanned: never by a network core.
     scanner: Mutex<Scanner>,
     /// What the last scan found. Held only to clone or replace the pointer.
@@ -71,8 +76,10 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
             temp::remove_stale(folder);
         }
+        let blobs = Blobs::new(blobs);
         let store = Self {
-            blobs: Blobs::new(blobs),
+            verdicts: Verdicts::open(root, &blobs),
+            blobs,
             scanner: Mutex::new(Scanner::new(manifests)),
             index: Mutex::default(),
             writing: Mutex::default(),
@@ -91,6 +98,11 @@ impl Store {
     /// The blobs.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// What is remembered about blobs.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// What the last scan found; may be out of date. Does not touch the disk.

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod engine;
 pub mod http;
 pub mod model;
@@ -14,3 +15,4 @@ pub mod net;
 pub mod prompt;
 pub mod store;
 pub mod stream;
+pub mod worker;

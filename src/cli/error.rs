@@ -98,6 +98,9 @@ pub enum CliError {
     /// The engine's process could not start.
     #[error("the engine: {0}")]
     Engine(#[source] io::Error),
+    /// A worker got no job or could not tell how it went.
+    #[error("the worker: {0}")]
+    Worker(#[source] io::Error),
     /// `bench` could not measure.
     #[error("{0}")]
     Bench(String),

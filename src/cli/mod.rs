@@ -1,4 +1,5 @@
-//! The command line: one file per command. Every command but `serve`, `engine` and `bench` is a client of the HTTP API.
+//! The command line: one file per command. Every command but `serve`, `engine`, `worker` and `bench` is a client of the
+//! HTTP API.
 //!
 //! Words, columns and exit codes follow Ollama's (the behaviour page, section 9): results on stdout, the rest on
 //! stderr, errors as `Error: …` with exit code 1.
@@ -23,6 +24,7 @@ pub mod stop;
 pub mod table;
 pub mod unix;
 pub mod version;
+pub mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -56,6 +58,9 @@ enum Command {
     /// The engine's process, which the server starts
     #[command(hide = true)]
     Engine(engine::EngineArgs),
+    /// A process for one job on one file, which the server starts
+    #[command(hide = true)]
+    Worker(worker::WorkerArgs),
     /// Run a model
     Run(run::RunArgs),
     /// Create a model
@@ -111,6 +116,7 @@ fn dispatch(cli: &Cli, settings: &Settings) -> Result<(), CliError> {
             .map_err(error::output),
         Some(Command::Serve(args)) => serve::run(args, settings),
         Some(Command::Engine(args)) => engine::run(args, settings),
+        Some(Command::Worker(args)) => worker::run(args, settings),
         Some(Command::Bench(args)) => bench::run(args, settings),
         Some(Command::Run(args)) => run::run(args, &client, &mut out),
         Some(Command::Create(args)) => {

@@ -181,6 +181,44 @@ pub const MODELFILE_COMMANDS_MAX: usize = 64 * 1024;
 const _: () = assert!(GGUF_NAME_BYTES <= GGUF_STRING_BYTES && GGUF_STRING_BYTES <= GGUF_HEADER_BYTES);
 const _: () = assert!(GGUF_TENSOR_NAME_BYTES <= GGUF_NAME_BYTES);
 
+// ---- worker: the child that loads and quantizes files -----------------------------------------------------------
+
+/// Jobs of one kind that wait for the worker before them; one more is refused. Each probe takes seconds, each quantizing
+/// minutes.
+pub const WORKER_QUEUE_MAX: usize = 32;
+/// Longest job that a worker reads: names of files and numbers.
+pub const WORKER_JOB_BYTES: u64 = 16 * 1024;
+/// Longest line that is read from a worker, be it an event or a line of its log; what is beyond is dropped.
+pub const WORKER_LINE_BYTES: usize = 16 * 1024;
+/// Lines of a worker's log that are kept until it ends, for the reason of its death.
+pub const WORKER_LAST_LINES: usize = 32;
+/// Longest reason that a worker gives for a refusal.
+pub const WORKER_REASON_BYTES: usize = 1024;
+/// Memory that a worker may write to, besides the length of its file: vocabularies of 256k tokens take 200 MiB, the graph of
+/// a large model about as much, and stacks 8 MiB for each thread.
+pub const WORKER_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Files that a worker may have open.
+pub const WORKER_FILES_MAX: u64 = 64;
+/// Time that a probe may take, besides its file's share.
+pub const PROBE_MS: u64 = 60_000;
+/// A probe reads the file once or twice: 10 MB/s is a disk that is busy with something else.
+pub const PROBE_BYTES_PER_MS: u64 = 10_000;
+/// Cells of a probe's context: the least that llama.cpp makes.
+pub const PROBE_CELLS: u32 = 256;
+/// Threads of a probe, which computes a handful of tokens.
+pub const PROBE_THREADS_MAX: usize = 4;
+/// Time that quantizing may take, besides its file's share.
+pub const QUANTIZE_MS: u64 = 600_000;
+/// The slowest types manage 4 MB/s of 16-bit weights on one core; this leaves an eighth of it.
+pub const QUANTIZE_BYTES_PER_MS: u64 = 500;
+/// Weights that are in memory at once while they are quantized. More cost memory, fewer make its threads wait.
+pub const QUANTIZE_BUFFER_BYTES: usize = 256 * 1024 * 1024;
+/// Largest verdict that is read from the store.
+pub const VERDICT_BYTES: u64 = 16 * 1024;
+
+const _: () = assert!(WORKER_REASON_BYTES * 6 < WORKER_LINE_BYTES && (WORKER_REASON_BYTES as u64) * 6 < VERDICT_BYTES);
+const _: () = assert!((QUANTIZE_BUFFER_BYTES as u64) * 2 <= WORKER_MEMORY_BYTES);
+
 // ---- prompt ---------------------------------------------------------------------------------------------------
 
 /// Longest text that a chat template may render.

@@ -38,10 +38,6 @@ impl Blobs {
         Self { folder }
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Where the blob lies, if it is there; also under the name of old times.
     pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
         [digest.file_name(), digest.legacy_file_name()]
@@ -95,7 +91,13 @@ impl Blobs {
         }
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    /// The folder itself, for files on their way in.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the blob lies once it is there.
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(digest.file_name())
     }
 }

@@ -6,12 +6,14 @@
 
 mod blobs;
 mod create;
+mod draft;
 mod files;
 mod index;
 mod model;
 mod prune;
 mod scan;
 mod temp;
+mod verdicts;
 mod write;
 
 use std::io;
@@ -19,9 +21,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use blobs::{BlobError, BlobWriter, Blobs};
-pub use create::{CreateError, CreateRequest, Licenses, Listener, Plan, Step};
+pub use create::{Converted, CreateError, CreateRequest, Licenses, Listener, Plan, Step, Tools};
+pub use draft::{Draft, Kept};
 pub use index::Index;
 pub use model::{GoSide, Model, ModelError};
+pub use verdicts::Verdicts;
 
 use crate::model::Name;
 use scan::Scanner;
@@ -45,6 +49,7 @@ impl StoreError {
 #[derive(Debug)]
 pub struct Store {
     blobs: Blobs,
+    verdicts: Verdicts,
     /// Held while the folder is scanned: never by a network core.
     scanner: Mutex<Scanner>,
     /// What the last scan found. Held only to clone or replace the pointer.
@@ -69,8 +74,10 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
             temp::remove_stale(folder);
         }
+        let blobs = Blobs::new(blobs);
         let store = Self {
-            blobs: Blobs::new(blobs),
+            verdicts: Verdicts::open(&root, &blobs),
+            blobs,
             scanner: Mutex::new(Scanner::new(manifests)),
             index: Mutex::default(),
             writing: Mutex::default(),
@@ -89,6 +96,11 @@ impl Store {
     /// The blobs.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// What is remembered about blobs.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// What the last scan found; may be out of date. Does not touch the disk.

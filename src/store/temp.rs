@@ -57,6 +57,11 @@ impl TempFile {
         &self.file
     }
 
+    /// Where it lies until it is kept.
+    pub(super) fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(""))
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }

@@ -61,6 +61,15 @@ pub enum LoadError {
     Stopped,
 }
 
+/// How much a load looks at the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// They have been probed, or belong to the operator: none is read before it is needed.
+    Trust,
+    /// All are read once, and numbers that no weight can have are refused.
+    Probe,
+}
+
 /// A device that llama.cpp can compute on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -91,7 +100,7 @@ pub fn devices() -> Vec<Device> {
 }
 
 /// Starts llama.cpp, once in the life of the process.
-fn start_llama() {
+pub(super) fn start_llama() {
     static STARTED: OnceLock<Option<llama_cpp_2::llama_backend::LlamaBackend>> = OnceLock::new();
     STARTED.get_or_init(|| {
         log::install();
@@ -126,10 +135,20 @@ impl LlamaLoader {
     /// # Errors
     /// When the file is not a model that writes text, when memory does not suffice, or when the load was stopped.
     pub fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, LoadError> {
+        self.load_with(plan, Care::Trust, keep_going)
+    }
+
+    /// As [`LlamaLoader::load`], with a choice of how much is checked.
+    pub(super) fn load_with(
+        &self,
+        plan: &LoadPlan,
+        care: Care,
+        keep_going: &dyn Fn(f32) -> bool,
+    ) -> Result<Box<dyn Backend>, LoadError> {
         let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         File::open(&plan.path).map_err(|error| LoadError::Unreadable(error.kind()))?;
 
-        let (model, heard_model) = log::listen(|| self.load_model(plan, keep_going));
+        let (model, heard_model) = log::listen(|| self.load_model(plan, care, keep_going));
         let model = Arc::new(model.map_err(|error| explain(error, plan, &heard_model))?);
         if !model.writes_text() {
             return Err(LoadError::WritesNoText);
@@ -158,11 +177,16 @@ impl LlamaLoader {
         Ok(Box::new(LlamaBackend::new(context, Arc::new(vocabulary), facts)))
     }
 
-    fn load_model(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Model, LoadError> {
+    fn load_model(&self, plan: &LoadPlan, care: Care, keep_going: &dyn Fn(f32) -> bool) -> Result<Model, LoadError> {
         // SAFETY: returns a plain struct of defaults.
         let mut parameters = unsafe { sys::llama_model_default_params() };
         parameters.load_mode = if plan.mmap { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
         parameters.n_gpu_layers = plan.gpu_layers;
+        if care == Care::Probe {
+            parameters.check_tensors = true;
+            // No second copy of the weights in another order: it would take as much memory as the file.
+            parameters.use_extra_bufts = false;
+        }
         // An empty list: not even large batches are sent to a GPU.
         let mut no_devices = [std::ptr::null_mut()];
         if plan.gpu_layers == 0 {
@@ -221,7 +245,7 @@ fn explain(error: LoadError, plan: &LoadPlan, heard: &Heard) -> LoadError {
     let reason =
         heard.reason.as_deref().map_or("llama.cpp gave no reason".to_owned(), |told| without_path(told, &plan.path));
     match error {
-        LoadError::Refused(_) | LoadError::Context(_) if reason.contains("allocate") => {
+        LoadError::Refused(_) | LoadError::Context(_) if log::is_out_of_memory(&reason) => {
             LoadError::NoMemory { cells: plan.cells, reason }
         }
         LoadError::Refused(_) => LoadError::Refused(reason),
@@ -231,7 +255,7 @@ fn explain(error: LoadError, plan: &LoadPlan, heard: &Heard) -> LoadError {
 }
 
 /// Takes the file's name out of llama.cpp's text.
-fn without_path(text: &str, path: &Path) -> String {
+pub(super) fn without_path(text: &str, path: &Path) -> String {
     let whole = path.to_string_lossy();
     let name = path.file_name().map_or_else(|| whole.clone(), |name| name.to_string_lossy());
     text.replace(&*whole, "the file").replace(&*name, "the file")

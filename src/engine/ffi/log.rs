@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::mpsc::Sender;
 
 use llama_cpp_sys_2 as sys;
 
@@ -12,7 +13,8 @@ use crate::config::limits::LOG_LINE_BYTES;
 
 thread_local! {
     /// llama.cpp calls back on the thread that called it, so what a load hears can only be its own.
-    static STATE: RefCell<State> = const { RefCell::new(State { level: 0, line: String::new(), heard: None }) };
+    static STATE: RefCell<State> =
+        const { RefCell::new(State { level: 0, line: String::new(), heard: None, listener: None }) };
 }
 
 /// One thread's side of the log.
@@ -23,6 +25,8 @@ struct State {
     line: String,
     /// Set while a load runs on this thread.
     heard: Option<Heard>,
+    /// Set while somebody wants every line of this thread.
+    listener: Option<Sender<String>>,
 }
 
 /// What the log said during a load.
@@ -61,7 +65,7 @@ impl Heard {
                 None => self.buffers.push(buffer),
             }
         }
-        for mark in ["error loading model: ", "failed to initialize the context: "] {
+        for mark in ["error loading model: ", "failed to initialize the context: ", "failed to quantize: "] {
             if let Some((_, reason)) = line.split_once(mark) {
                 let reason = reason.trim();
                 self.reason = Some(reason.strip_prefix("llama_model_loader: ").unwrap_or(reason).to_owned());
@@ -95,6 +99,19 @@ pub(super) fn listen<T>(load: impl FnOnce() -> T) -> (T, Heard) {
     (value, heard.unwrap_or_default())
 }
 
+/// Runs `work` as [`listen`] does, and sends every line of the log on this thread to `listener` as it comes.
+pub(super) fn listen_to_lines<T>(listener: Sender<String>, work: impl FnOnce() -> T) -> (T, Heard) {
+    STATE.with_borrow_mut(|state| state.listener = Some(listener));
+    let heard = listen(work);
+    STATE.with_borrow_mut(|state| state.listener = None);
+    heard
+}
+
+/// Whether llama.cpp means by this reason that memory ran out: its own words, or the C++ library's `bad_alloc`.
+pub(super) fn is_out_of_memory(reason: &str) -> bool {
+    reason.contains("allocate") || reason.contains("bad_alloc")
+}
+
 unsafe extern "C" fn on_text(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
     if text.is_null() {
         return;
@@ -126,6 +143,10 @@ impl State {
         let line = std::mem::take(&mut self.line);
         if let Some(heard) = &mut self.heard {
             heard.note(line.trim_end());
+        }
+        if let Some(listener) = &self.listener {
+            // A listener that has heard enough may be gone.
+            let _ = listener.send(line.clone());
         }
         Some((self.level, line))
     }
@@ -181,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_line_is_put_together_from_its_pieces() {
-        let mut state = State { level: 0, line: String::new(), heard: None };
+        let mut state = State { level: 0, line: String::new(), heard: None, listener: None };
         assert_eq!(state.take_line(sys::GGML_LOG_LEVEL_WARN, "one "), None);
         let whole = state.take_line(sys::GGML_LOG_LEVEL_CONT, "two\n");
         assert_eq!(whole, Some((sys::GGML_LOG_LEVEL_WARN, "one two\n".to_owned())));
@@ -189,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_cut() {
-        let mut state = State { level: 0, line: String::new(), heard: None };
+        let mut state = State { level: 0, line: String::new(), heard: None, listener: None };
         let whole = state.take_line(sys::GGML_LOG_LEVEL_INFO, &"x".repeat(LOG_LINE_BYTES));
         assert_eq!(whole.map(|(_, line)| line.len()), Some(LOG_LINE_BYTES));
     }

@@ -28,6 +28,7 @@ use crate::engine::wire::{Framing, Submit};
 use crate::http::head::Version;
 use crate::net::CoreCounts;
 use crate::store::Store;
+use crate::worker::Workshop;
 
 /// What all handlers share.
 pub struct App {
@@ -35,6 +36,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// The engine.
     pub engine: Arc<EngineHandle>,
+    /// Those who work on files that nobody has looked into.
+    pub workshop: Workshop,
     /// The environment's settings.
     pub settings: Settings,
     /// Which origins and hosts may ask.
@@ -53,6 +56,7 @@ impl App {
     pub fn new(
         store: Arc<Store>,
         engine: Arc<EngineHandle>,
+        workshop: Workshop,
         settings: Settings,
         gate: Gate,
         cores: usize,
@@ -62,6 +66,7 @@ impl App {
         App {
             store,
             engine,
+            workshop,
             settings,
             gate,
             core_counts,

@@ -22,6 +22,7 @@ use crate::net::listen::{self, Address, Bound};
 use crate::net::{self, ServeError};
 use crate::store::Store;
 use crate::stream::wake::Eventfd;
+use crate::worker::{Rules, Workshop};
 
 /// Flags of `serve`. What `OLLAMA_*` says comes from the environment.
 #[derive(Debug, Args)]
@@ -84,6 +85,9 @@ pub enum StartError {
     /// Listening or serving failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The threads that watch over workers could not be started.
+    #[error("start the threads that watch over workers: {0}")]
+    Workshop(io::Error),
     /// The supervisor could not be started.
     #[error("start the engine's supervisor: {0}")]
     Supervisor(io::Error),
@@ -130,7 +134,8 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
     for Bound { address, .. } in bound.iter().take(1) {
         tracing::info!(%driver, cores, version = env!("CARGO_PKG_VERSION"), "listening on {address}");
     }
-    let app = Arc::new(App::new(store, engine.clone(), settings.clone(), gate, cores, args.diagnostics));
+    let workshop = Workshop::start("/proc/self/exe".into(), Rules::default()).map_err(StartError::Workshop)?;
+    let app = Arc::new(App::new(store, engine.clone(), workshop, settings.clone(), gate, cores, args.diagnostics));
     let served = net::serve(&app, driver, bound, &mailboxes);
     engine.stop();
     let _ = supervisor.join();

@@ -38,10 +38,6 @@ impl Blobs {
         Self { folder }
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Where the blob lies, if it is there; also under the name of old times.
     pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
         [digest.file_name(), digest.legacy_file_name()]

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use abilities::Abilities;
 pub use blobs::{BlobError, BlobWriter, Blobs};
-pub use create::{CreateError, CreateRequest, Licenses, Listener, Plan, Step};
+pub use create::{Converted, CreateError, CreateRequest, Licenses, Listener, Plan, Step, Tools};
 pub use draft::{Draft, Kept};
 pub use index::Index;
 pub use model::{GoSide, Model, ModelError};
@@ -78,7 +78,7 @@ impl Store {
         }
         let blobs = Blobs::new(blobs);
         let store = Self {
-            verdicts: Verdicts::open(root, &blobs),
+            verdicts: Verdicts::open(&root, &blobs),
             blobs,
             scanner: Mutex::new(Scanner::new(manifests)),
             index: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::convert::KindError;
 use crate::model::gguf::GgufError;
 use crate::model::modelfile::{ModelfileError, PartsError};
 use crate::model::name::NameError;
@@ -66,12 +67,17 @@ pub enum CreateError {
     /// A quantization without a draft model that it could be for.
     #[error("--draft-quantize requires a DRAFT model")]
     NoDraft,
-    /// There is no such quantization.
-    #[error("unsupported quantization type {0} - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0")]
-    Quantization(String),
-    /// The weights are quantized already.
-    #[error("quantization is only supported for F16, BF16 and F32 models")]
-    Quantized,
+    /// There is no such quantization, or the weights are quantized already.
+    #[error(transparent)]
+    Quantization(#[from] KindError),
+    /// The weights could not be tried out or converted.
+    #[error("{reason}")]
+    Weights {
+        /// HTTP status.
+        status: u16,
+        /// A sentence.
+        reason: String,
+    },
     /// The model of `from` is not here.
     #[error("the model '{0}' is not here, and pulling what is missing is not supported yet: pull it first")]
     NotHere(Name),
@@ -106,7 +112,8 @@ impl CreateError {
     pub fn status(&self) -> u16 {
         match self {
             error if error.is_ours() => 500,
-            Self::Quantization(_) | Self::Quantized => 500,
+            Self::Quantization(_) => 500,
+            Self::Weights { status, .. } => *status,
             Self::Cancelled => 499,
             _ => 400,
         }

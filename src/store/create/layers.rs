@@ -20,18 +20,19 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// Starts from layers whose blobs are there. The caller holds `writing`, so that they stay.
+    /// Starts from layers whose blobs are there, one of them `made` by this create. The caller holds `writing`, so that they
+    /// stay.
     ///
     /// # Errors
     /// When a blob went away in the meantime.
-    pub(super) fn new(store: &'a Store, layers: Vec<Layer>) -> Result<Self, CreateError> {
+    pub(super) fn new(store: &'a Store, layers: Vec<Layer>, made: Option<Digest>) -> Result<Self, CreateError> {
         for layer in &layers {
             store.blobs.touch(&layer.digest);
             if store.blobs.find(&layer.digest).is_none() {
                 return Err(CreateError::NoBlob(layer.digest));
             }
         }
-        let placed = layers.into_iter().map(|layer| Placed { layer, new: false }).collect();
+        let placed = layers.into_iter().map(|layer| Placed { new: made == Some(layer.digest), layer }).collect();
         Ok(Self { store, placed })
     }
 

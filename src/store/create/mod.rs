@@ -14,6 +14,7 @@ mod weights;
 
 pub use error::CreateError;
 pub use request::{CreateRequest, Licenses, Plan};
+pub use weights::{Converted, Tools};
 
 use crate::model::{Layer, Manifest, json};
 use crate::prompt::gotemplate::Template;
@@ -63,13 +64,13 @@ impl Plan {
     ///
     /// # Errors
     /// When what it is to be made of is missing or broken, or the disk fails. The old model of that name stays then.
-    pub fn run(self, store: &Store, listener: &mut dyn Listener) -> Result<(), CreateError> {
+    pub fn run(self, store: &Store, tools: &dyn Tools, listener: &mut dyn Listener) -> Result<(), CreateError> {
         let Self { name, mut request } = self;
         if !request.template.is_empty() {
             Template::parse(&request.template)?;
         }
         config::check_info(&request.info)?;
-        let base = source::base(store, &request, listener)?;
+        let base = source::base(store, &request, tools, listener)?;
         let config = config::put_together(&mut request, &base);
         if listener.is_gone() {
             return Err(CreateError::Cancelled);
@@ -77,7 +78,7 @@ impl Plan {
 
         let _writing = lock(&store.writing);
         let name = store.refresh()?.spelling(&name);
-        let mut stack = Stack::new(store, base.layers)?;
+        let mut stack = Stack::new(store, base.layers, base.made)?;
         stack.put_texts(&request, base.params)?;
         let config = stack.put(Layer::CONFIG, &json::line(&config)?)?.layer;
         stack.told().into_iter().for_each(|status| listener.tell(Step::new(status)));

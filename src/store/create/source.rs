@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::model::gguf::{Facts, MAGIC};
 use crate::model::name::{NameError, Requested, Source};
 use crate::model::{Config, Digest, Layer};
-use crate::store::create::weights::{self, Weights};
+use crate::store::create::weights::{self, Tools, Weights};
 use crate::store::create::{CreateError, CreateRequest, Listener, Step, layers};
 use crate::store::{Model, Store};
 
@@ -25,21 +25,28 @@ pub(super) struct Base {
     pub(super) config: Option<Config>,
     /// The options of that model.
     pub(super) params: Map<String, Value>,
+    /// The blob of a layer that this create made.
+    pub(super) made: Option<Digest>,
 }
 
 /// Finds what the request names, and quantizes it if it asks for that.
 ///
 /// # Errors
 /// When it is not here, broken, or something that is not supported yet.
-pub(super) fn base(store: &Store, request: &CreateRequest, listener: &mut dyn Listener) -> Result<Base, CreateError> {
+pub(super) fn base(
+    store: &Store,
+    request: &CreateRequest,
+    tools: &dyn Tools,
+    listener: &mut dyn Listener,
+) -> Result<Base, CreateError> {
     let mut base = match (&request.from, &request.files) {
         (from, _) if !from.is_empty() => of_model(store, from, listener)?,
-        (_, Some(files)) => of_files(store, files, listener)?,
+        (_, Some(files)) => of_files(store, files, tools, listener)?,
         _ => return Err(CreateError::NoSource),
     };
     let quantization = if request.quantize.is_empty() { &request.quantization } else { &request.quantize };
     if !quantization.is_empty() {
-        weights::quantize(store, &mut base, quantization, listener)?;
+        weights::quantize(&mut base, quantization, tools, listener)?;
     }
     Ok(base)
 }
@@ -71,11 +78,17 @@ fn inherited(model: &Model) -> Base {
         facts: model.facts.clone(),
         config: Some(model.config.clone()),
         params: model.params.clone(),
+        made: None,
     }
 }
 
 /// The one model among the files. Its blob becomes the layer as it is: nothing is copied.
-fn of_files(store: &Store, files: &BTreeMap<String, String>, listener: &mut dyn Listener) -> Result<Base, CreateError> {
+fn of_files(
+    store: &Store,
+    files: &BTreeMap<String, String>,
+    tools: &dyn Tools,
+    listener: &mut dyn Listener,
+) -> Result<Base, CreateError> {
     let ends = |end: &str| files.keys().any(|path| path.ends_with(end));
     if ends(".safetensors") {
         return Err(CreateError::Unsupported("converting safetensors"));
@@ -94,12 +107,13 @@ fn of_files(store: &Store, files: &BTreeMap<String, String>, listener: &mut dyn 
     let (Some((digest, weights)), None) = (found.next(), found.next()) else {
         return Err(CreateError::Unsupported("a model of more than one file"));
     };
-    let facts = weights::admit(&weights, listener)?;
+    let facts = weights::admit(digest, &weights, tools, listener)?;
     Ok(Base {
         layers: vec![layers::layer(Layer::MODEL, digest, weights.bytes)],
         facts: Some(Arc::new(facts)),
         config: None,
         params: Map::new(),
+        made: None,
     })
 }
 

@@ -1,15 +1,54 @@
 //! The one place of a create where weights are tried out and converted.
 //!
-//! [`admit`] is asked about every GGUF that is new here: it is checked as far as its header tells. [`quantize`] decides
-//! whether weights have to be converted. Running strangers' weights through llama.cpp is not this process's work.
+//! [`admit`] is asked about every GGUF that is new here, [`quantize`] where the request names a type. Running strangers'
+//! weights through llama.cpp is not this process's work: whoever starts the create brings the [`Tools`] for it.
 
 use std::fs::File;
+use std::sync::Arc;
 
+use crate::convert::{Kind, KindError};
 use crate::model::gguf::{Arrays, Facts, Gguf, GgufError, Value};
 use crate::model::{Digest, Layer};
 use crate::store::Store;
 use crate::store::create::source::Base;
-use crate::store::create::{CreateError, Listener, Step};
+use crate::store::create::{CreateError, Listener, Step, layers};
+
+/// What is done to weights in a process of their own. Both block, and end early when nobody listens any more.
+pub trait Tools {
+    /// Makes sure that weights can be loaded.
+    ///
+    /// # Errors
+    /// When they cannot, or nobody can tell.
+    fn probe(&self, weights: Digest, listener: &mut dyn Listener) -> Result<(), CreateError>;
+
+    /// Makes a blob with the same weights in another type, and tells how far that is as steps like `step`.
+    ///
+    /// # Errors
+    /// When that fails; nothing is left of it then.
+    fn quantize(
+        &self,
+        weights: Digest,
+        kind: Kind,
+        step: &Step,
+        listener: &mut dyn Listener,
+    ) -> Result<Converted, CreateError>;
+}
+
+/// Weights of another type.
+#[derive(Debug)]
+pub struct Converted {
+    /// Their blob.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether the store did not have it before.
+    pub is_new: bool,
+    /// What its header says.
+    pub facts: Facts,
+}
+
+/// What Ollama gives as the digest of steps that tell how far a conversion is.
+const NO_DIGEST: &str = "0000000000000000000";
 
 /// The header of a GGUF, and the length of its file.
 pub(super) struct Weights {
@@ -40,37 +79,44 @@ pub(super) fn read(store: &Store, digest: Digest) -> Result<Weights, CreateError
 ///
 /// # Errors
 /// When they cannot: what is wrong with them.
-pub(super) fn admit(weights: &Weights, listener: &mut dyn Listener) -> Result<Facts, CreateError> {
+pub(super) fn admit(
+    digest: Digest,
+    weights: &Weights,
+    tools: &dyn Tools,
+    listener: &mut dyn Listener,
+) -> Result<Facts, CreateError> {
     listener.tell(Step::new("verifying conversion"));
     weights.gguf.check_model(weights.bytes).map_err(CreateError::Gguf)?;
+    tools.probe(digest, listener)?;
     Ok(Facts::of(&weights.gguf))
 }
 
 /// Puts weights of another type in the place of those in `base`, unless they have it already (section 6.4).
 ///
 /// # Errors
-/// When there is no such type, the weights are quantized, or they would have to be converted.
+/// When there is no such type, the weights are quantized already, or the conversion fails.
 pub(super) fn quantize(
-    _store: &Store,
     base: &mut Base,
     wanted: &str,
-    _listener: &mut dyn Listener,
+    tools: &dyn Tools,
+    listener: &mut dyn Listener,
 ) -> Result<(), CreateError> {
-    let wanted = wanted.to_ascii_uppercase();
-    let wanted = if wanted == "Q4_K" { "Q4_K_M" } else { wanted.as_str() };
-    if !QUANTIZATIONS.contains(&wanted) {
-        return Err(CreateError::Quantization(wanted.to_owned()));
+    let kind: Kind = wanted.parse()?;
+    let weights = base.layers.iter_mut().rfind(|layer| layer.media_type == Layer::MODEL);
+    let (Some(layer), Some(facts)) = (weights, &base.facts) else { return Err(KindError::Source.into()) };
+    if !kind.differs_from(facts.file_type)? {
+        return Ok(());
     }
-    let has_weights = base.layers.iter().any(|layer| layer.media_type == Layer::MODEL);
-    let Some(facts) = base.facts.as_ref().filter(|_| has_weights) else { return Ok(()) };
-    if !matches!(facts.file_type, "F16" | "BF16" | "F32") {
-        return Err(CreateError::Quantized);
-    }
-    if facts.file_type == wanted { Ok(()) } else { Err(CreateError::Unsupported("quantizing ('quantize')")) }
+    let status = format!("quantizing {} model to {kind}", facts.file_type);
+    let step = Step { digest: NO_DIGEST.to_owned(), ..Step::new(status) };
+    let made = tools.quantize(layer.digest, kind, &step, listener)?;
+    listener.tell(Step::new("verifying conversion"));
+    tools.probe(made.digest, listener)?;
+    *layer = layers::layer(Layer::MODEL, made.digest, made.bytes);
+    base.facts = Some(Arc::new(made.facts));
+    base.made = made.is_new.then_some(made.digest);
+    Ok(())
 }
-
-/// The types that Ollama quantizes to.
-const QUANTIZATIONS: [&str; 6] = ["F32", "F16", "BF16", "Q8_0", "Q4_K_S", "Q4_K_M"];
 
 /// What a GGUF is that is no model by itself (section 6.2).
 fn not_a_model(gguf: &Gguf) -> Option<&'static str> {

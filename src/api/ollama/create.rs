@@ -74,7 +74,7 @@ impl Tools for Workers<'_> {
         let task = workshop.quantize(store, weights, kind).map_err(failure)?;
         let made = task.wait(|progress| {
             if let Some(Progress { completed, total }) = progress {
-                listener.tell(Step { completed, total, ..step.clone() });
+                listener.tell(Step { total, completed, ..step.clone() });
             }
             !listener.is_gone()
         });

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::http::HttpError;
+use crate::models::ModelError;
 use crate::prompts::PromptsError;
 
 /// Why a request has no whole answer.
@@ -69,8 +70,13 @@ pub enum LoadError {
         source: io::Error,
     },
     /// No model was named, and the server names none.
-    #[error("--model is missing, and {0} names no model at /v1/models")]
-    Model(String),
+    #[error("--model is missing, and {url} names none at /v1/models: {source}")]
+    Model {
+        /// The server.
+        url: String,
+        /// Why.
+        source: ModelError,
+    },
     /// Flags that do not go together.
     #[error("{0}")]
     Flags(String),

@@ -19,6 +19,7 @@ mod http;
 mod kinds;
 mod live;
 mod manners;
+mod models;
 mod plan;
 mod process;
 mod prompts;

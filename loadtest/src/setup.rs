@@ -1,18 +1,17 @@
 //! From flags to a job: the address, the model, the requests as they go over the wire.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::args::RunArgs;
 use crate::client::{Job, Pressure, Request};
 use crate::error::LoadError;
-use crate::http::{self, Decoder};
+use crate::http;
 use crate::kinds::{Api, Ask};
 use crate::manners::Manners;
+use crate::models;
 use crate::plan::{Amount, Plan};
 use crate::prompts::{self, Mix, Prompt};
 use crate::schedule::{Schedule, Shape};
@@ -23,10 +22,6 @@ const PROMPTS_MAX: u64 = 4096;
 const PROMPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of prepared uploads, all of them different.
 const UPLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// How long the server may take to name its models.
-const MODEL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest such answer.
-const MODELS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Tokens of an answer, unless flags or prompts say.
 const MAX_TOKENS: u32 = 64;
 /// Length of a run without `--requests` and `--duration`.
@@ -51,7 +46,7 @@ pub fn prepare(args: &RunArgs) -> Result<Prepared, LoadError> {
     let model = match &args.model {
         Some(model) => model.clone(),
         None if args.api.needs_model() => {
-            first_model(&host, address).ok_or_else(|| LoadError::Model(args.url.clone()))?
+            models::first(&host, address).map_err(|source| LoadError::Model { url: args.url.clone(), source })?
         }
         None => String::new(),
     };
@@ -121,27 +116,6 @@ fn resolve(url: &str) -> Result<(String, SocketAddr), LoadError> {
     let mut addresses =
         with_port.to_socket_addrs().map_err(|source| LoadError::Resolve { host: host.to_owned(), source })?;
     Ok((host.to_owned(), addresses.next().ok_or_else(bad)?))
-}
-
-/// The first model that the server lists: Ollama and most others answer `/v1/models`.
-fn first_model(host: &str, address: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&address, MODEL_TIMEOUT).ok()?;
-    stream.set_read_timeout(Some(MODEL_TIMEOUT)).ok()?;
-    stream.write_all(&http::request(host, "/v1/models", None)).ok()?;
-    let (mut decoder, mut body, mut buffer) = (Decoder::default(), Vec::new(), vec![0; 16 * 1024]);
-    while !decoder.is_done() && body.len() < MODELS_BYTES_MAX {
-        let read = match stream.read(&mut buffer) {
-            // With a time limit the kernel does not take up a read again that the ring of an earlier run interrupted.
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.ok()?,
-        };
-        if read == 0 {
-            decoder.end().ok()?;
-        }
-        decoder.feed(buffer.get(..read)?, &mut |bytes| body.extend_from_slice(bytes)).ok()?;
-    }
-    let models: Value = serde_json::from_slice(&body).ok()?;
-    models.get("data")?.get(0)?.get("id")?.as_str().map(str::to_owned)
 }
 
 /// The requests as they go over the wire.

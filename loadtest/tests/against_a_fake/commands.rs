@@ -1,31 +1,33 @@
 //! Comparisons, sweeps and scenarios: what they find on servers whose differences and limits are known.
 
-use crate::fake::{Fake, measure, number};
+use crate::fake::{Fake, ensure, in_one_of_three, measure, number};
 
 #[test]
 fn a_comparison_finds_the_known_ratio() {
-    let (slow, fast) =
-        (Fake::start("--ttft 60ms --gap 4ms --tokens 5"), Fake::start("--ttft 20ms --gap 4ms --tokens 5"));
-    let flags =
-        format!("compare --url {} --vs {} --name slow --rounds 3 --requests 8 --concurrency 4", slow.url, fast.url);
-    let (output, json) = measure(&flags);
-    assert!(output.status.success(), "{output:?}");
-    let first = &json["figures"]["ttft_p50_ms"];
-    assert_eq!((&first["better"], &first["agree"]), (&"lower".into(), &true.into()), "{first}");
-    // 60 over 20; a busy machine adds to both, which draws the ratio towards 1.
-    let ratio = number(first, "ratio.median");
-    assert!(ratio > 1.3 && ratio < 3.1, "{first}");
-    assert_eq!((&json["rounds"], &json["requests"], &json["errors"]), (&3.into(), &48.into(), &0.into()));
-    assert_eq!((&json["a"]["name"], json["b"]["name"].as_str()), (&"slow".into(), Some(fast.url.as_str())));
-    assert_eq!(json["a"]["reports"].as_array().unwrap().len(), 3);
-    assert!(json["a"]["reports"][0]["timeline"].is_null());
-    // Each was asked once before the first round.
-    assert_eq!((&slow.truth()["answers"], &fast.truth()["answers"]), (&25.into(), &25.into()));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("B is better in each round") && text.contains("(slow)"), "{text}");
-
-    let (output, _) = measure(&format!("{flags} --fail-if figures.ttft_p50_ms.ratio.median>1.1"));
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    in_one_of_three(|| {
+        let (slow, fast) =
+            (Fake::start("--ttft 60ms --gap 4ms --tokens 5"), Fake::start("--ttft 20ms --gap 4ms --tokens 5"));
+        let flags =
+            format!("compare --url {} --vs {} --name slow --rounds 3 --requests 8 --concurrency 4", slow.url, fast.url);
+        let (output, json) = measure(&flags);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!((&json["rounds"], &json["requests"], &json["errors"]), (&3.into(), &48.into(), &0.into()));
+        assert_eq!((&json["a"]["name"], json["b"]["name"].as_str()), (&"slow".into(), Some(fast.url.as_str())));
+        assert_eq!(json["a"]["reports"].as_array().unwrap().len(), 3);
+        assert!(json["a"]["reports"][0]["timeline"].is_null());
+        // Each was asked once before the first round.
+        assert_eq!((&slow.truth()["answers"], &fast.truth()["answers"]), (&25.into(), &25.into()));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("first event p50") && text.contains("(slow)"), "{text}");
+        let first = &json["figures"]["ttft_p50_ms"];
+        assert_eq!(first["better"], "lower");
+        // 60 over 20; a busy machine adds to both, which draws the ratio towards 1.
+        let ratio = number(first, "ratio.median");
+        ensure(ratio > 1.3 && ratio < 3.1, || first.to_string())?;
+        ensure(first["agree"] == true && text.contains("B is better in each round"), || text)?;
+        let (output, _) = measure(&format!("{flags} --fail-if figures.ttft_p50_ms.ratio.median>1.1"));
+        ensure(output.status.code() == Some(1), || format!("{output:?}"))
+    });
 }
 
 #[test]
@@ -52,14 +54,18 @@ fn a_comparison_with_a_server_that_is_not_there_fails_at_once() {
 fn a_sweep_finds_the_known_limit() {
     let fake = Fake::start("--delay 100ms --slots 4");
     let flags = "--goal-e2e 150ms --goal-share 0.9 --requests 20 --to 32";
-    let (output, json) = measure(&format!("sweep --api http --url {} {flags}", fake.url));
-    assert!(output.status.success(), "{output:?}");
-    let best = number(&json, "best");
-    // A busy machine may miss the bound below the limit; above it no machine keeps it.
-    assert!((2.0..=4.0).contains(&best), "{json}");
-    let loads: Vec<_> = json["levels"].as_array().unwrap().iter().map(|level| number(level, "load")).collect();
-    assert!(loads.is_sorted() && loads.contains(&1.0) && loads.iter().any(|load| *load > best), "{loads:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("kept up to {best} clients")), "{output:?}");
+    in_one_of_three(|| {
+        let (output, json) = measure(&format!("sweep --api http --url {} {flags}", fake.url));
+        let best = json["best"].as_f64().unwrap_or(0.0);
+        // A busy machine may miss the bound below the limit; above it no machine keeps it.
+        assert!(best <= 4.0, "{json}");
+        let loads: Vec<_> = json["levels"].as_array().unwrap().iter().map(|level| number(level, "load")).collect();
+        assert!(loads.is_sorted() && loads.contains(&1.0) && loads.iter().any(|load| *load > best), "{loads:?}");
+        ensure(best >= 2.0, || json.to_string())?;
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("kept up to {best} clients")), "{output:?}");
+        Ok(())
+    });
     let (output, json) =
         measure(&format!("sweep --api http --url {} --levels 1,2 --goal-e2e 5ms --requests 2", fake.url));
     assert_eq!((output.status.code(), &json["best"]), (Some(1), &serde_json::Value::Null), "nothing keeps that");
@@ -67,13 +73,14 @@ fn a_sweep_finds_the_known_limit() {
 
 #[test]
 fn a_sweep_by_rate_counts_what_waits() {
-    // Two places of 20 ms serve 100 requests a second.
-    let fake = Fake::start("--delay 20ms --slots 2");
-    let flags = "--rate 25 --levels 25,400 --arrivals constant --goal-e2e 120ms --requests 80";
-    let (output, json) = measure(&format!("sweep --api http --url {} {flags}", fake.url));
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!((number(&json, "best"), &json["by"]), (25.0, &"rate".into()), "{json}");
-    assert!(number(&json["levels"][1], "share") < 0.5, "{json}");
+    in_one_of_three(|| {
+        // Two places of 20 ms serve 100 requests a second.
+        let fake = Fake::start("--delay 20ms --slots 2");
+        let flags = "--rate 25 --levels 25,400 --arrivals constant --goal-e2e 120ms --requests 80";
+        let (output, json) = measure(&format!("sweep --api http --url {} {flags}", fake.url));
+        assert!(json["by"] == "rate" && number(&json["levels"][1], "share") < 0.5, "{json}");
+        ensure(output.status.success() && json["best"] == 25.0, || json.to_string())
+    });
 }
 
 #[test]

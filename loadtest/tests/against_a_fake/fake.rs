@@ -73,8 +73,20 @@ pub fn number(json: &Value, path: &str) -> f64 {
     found.as_f64().unwrap_or_else(|| panic!("no {path} in {json}"))
 }
 
-/// Medians only, and never below what is known: a busy machine makes times longer, not shorter.
-pub fn assert_near(json: &Value, path: &str, want: f64) {
+/// Whether a time is the known one. Never below it: a busy machine makes times longer, not shorter.
+pub fn near(json: &Value, path: &str, want: f64) -> Result<(), String> {
     let got = number(json, path);
-    assert!(got > want * 0.97 && got < want * 1.5 + 5.0, "{path}: {got}, known is {want}");
+    ensure(got > want * 0.97 && got < want * 1.5 + 5.0, || format!("{path}: {got}, known is {want}"))
+}
+
+/// What went wrong, unless it is so.
+pub fn ensure(is_so: bool, else_told: impl FnOnce() -> String) -> Result<(), String> {
+    if is_so { Ok(()) } else { Err(else_told()) }
+}
+
+/// Tries up to three times what depends on how long things take: a machine may be busy with something else for a
+/// moment. What must hold on any machine is asserted by the test, and not tried again.
+pub fn in_one_of_three(mut measured: impl FnMut() -> Result<(), String>) {
+    let told: Vec<_> = (0..3).map_while(|_| measured().err()).collect();
+    assert!(told.len() < 3, "{told:#?}");
 }

@@ -1,6 +1,6 @@
 //! One run: what is counted, and when.
 
-use crate::fake::{Fake, assert_near, number};
+use crate::fake::{Fake, ensure, in_one_of_three, near, number};
 
 #[test]
 fn every_kind_is_asked_and_counted_on_both_drivers() {
@@ -39,18 +39,20 @@ fn every_kind_is_asked_and_counted_on_both_drivers() {
 
 #[test]
 fn times_are_those_of_the_server() {
-    let fake = Fake::start("--ttft 40ms --gap 10ms --tokens 11");
-    let json = fake.load_well("--api chat --requests 24 --concurrency 8");
-    for (path, want) in [("ttft_ms.p50", 40.0), ("itl_ms.p50", 10.0), ("e2e_ms.p50", 140.0)] {
-        assert_near(&json, path, want);
-    }
-    let fake = Fake::start("--ttft 20ms --gap 5ms --tokens 21 --spread exponential");
-    let json = fake.load_well("--api openai-chat --requests 64 --concurrency 16");
-    let truth = fake.truth();
-    assert_eq!(truth["answers"], 64);
-    for path in ["ttft_ms.p50", "ttft_ms.p95", "itl_ms.p95", "e2e_ms.p50"] {
-        assert_near(&json, path, number(&truth, path));
-    }
+    in_one_of_three(|| {
+        let fake = Fake::start("--ttft 40ms --gap 10ms --tokens 11");
+        let json = fake.load_well("--api chat --requests 24 --concurrency 8");
+        let known = [("ttft_ms.p50", 40.0), ("itl_ms.p50", 10.0), ("e2e_ms.p50", 140.0)];
+        known.into_iter().try_for_each(|(path, want)| near(&json, path, want))
+    });
+    in_one_of_three(|| {
+        let fake = Fake::start("--ttft 20ms --gap 5ms --tokens 21 --spread exponential");
+        let json = fake.load_well("--api openai-chat --requests 64 --concurrency 16");
+        let truth = fake.truth();
+        assert_eq!(truth["answers"], 64);
+        let paths = ["ttft_ms.p50", "ttft_ms.p95", "itl_ms.p95", "e2e_ms.p50"];
+        paths.into_iter().try_for_each(|path| near(&json, path, number(&truth, path)))
+    });
 }
 
 /// One connection and a server that takes 50 ms: at 100 requests a second the queue grows by 50 ms with each second
@@ -58,25 +60,31 @@ fn times_are_those_of_the_server() {
 #[test]
 fn an_open_loop_omits_nothing() {
     let fake = Fake::start("--delay 50ms");
-    let json = fake.load_well("--api http --rate 100 --arrivals constant --requests 20 --max-connections 1");
-    let last = 20.0 * 50.0 - 19.0 * 10.0;
-    assert_near(&json, "e2e_ms.max", last);
-    assert_near(&json, "start_lag_ms.max", last - 50.0);
-    assert_eq!(json["connections"], 1);
-    // With enough connections nothing waits, and nothing is opened in vain.
-    let json = fake.load_well("--api http --rate 100 --arrivals constant --requests 20");
-    assert_near(&json, "e2e_ms.p50", 50.0);
-    assert!((2.0..=20.0).contains(&number(&json, "connections")), "{json}");
+    in_one_of_three(|| {
+        let json = fake.load_well("--api http --rate 100 --arrivals constant --requests 20 --max-connections 1");
+        assert_eq!(json["connections"], 1);
+        let last = 20.0 * 50.0 - 19.0 * 10.0;
+        near(&json, "e2e_ms.max", last)?;
+        near(&json, "start_lag_ms.max", last - 50.0)
+    });
+    in_one_of_three(|| {
+        // With enough connections nothing waits, and nothing is opened in vain.
+        let json = fake.load_well("--api http --rate 100 --arrivals constant --requests 20");
+        assert!((2.0..=20.0).contains(&number(&json, "connections")), "{json}");
+        near(&json, "e2e_ms.p50", 50.0)
+    });
 }
 
 #[test]
 fn rates_and_durations() {
     let fake = Fake::start("--delay 1ms");
     for flags in ["--arrivals poisson", "--arrivals constant", "--burst 10 --arrivals constant"] {
-        let json = fake.load_well(&format!("--api http --rate 400 --duration 500ms --warmup 100ms {flags}"));
-        let requests = number(&json, "requests");
-        assert!((130.0..=270.0).contains(&requests), "{flags}: {requests}");
-        assert!((number(&json, "wall_seconds") - 0.5).abs() < 0.1, "{json}");
+        in_one_of_three(|| {
+            let json = fake.load_well(&format!("--api http --rate 400 --duration 500ms --warmup 100ms {flags}"));
+            let requests = number(&json, "requests");
+            assert!((130.0..=270.0).contains(&requests), "{flags}: {requests}");
+            ensure((number(&json, "wall_seconds") - 0.5).abs() < 0.08, || json.to_string())
+        });
     }
     let json = fake.load_well("--api http --rate 1 --ramp-to 400 --duration 500ms --arrivals constant");
     assert!((85.0..=115.0).contains(&number(&json, "requests")), "half of the last rate: {json}");
@@ -135,7 +143,7 @@ fn a_run_is_judged() {
 #[test]
 fn an_answer_that_does_not_end_is_cut_off_and_told() {
     let fake = Fake::start("--ttft 1ms --gap 60s");
-    let json = fake.load_well("--duration 100ms --drain 100ms --concurrency 3");
+    let json = fake.load_well("--duration 300ms --drain 100ms --concurrency 3");
     assert_eq!((&json["unfinished"], &json["requests"]), (&3.into(), &0.into()), "{json}");
     assert!(json["warnings"].to_string().contains("cut off"), "{json}");
 }

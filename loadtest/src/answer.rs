@@ -10,6 +10,8 @@ use crate::tally::Tally;
 
 /// Longest line of an answer, or longest object; the final event of a generate carries its whole context.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Characters of what a server says of an error that are kept.
+const TOLD_CHARS_MAX: usize = 200;
 
 /// How a request takes part in the result.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +36,8 @@ pub struct Answer {
     events: u64,
     ended: bool,
     failed: bool,
+    /// The beginning of the first line that could not be read.
+    told: String,
     output: Option<u64>,
     prompt: Option<u64>,
     vectors: u64,
@@ -52,6 +56,7 @@ impl Answer {
             events: 0,
             ended: false,
             failed: false,
+            told: String::new(),
             output: None,
             prompt: None,
             vectors: 0,
@@ -102,10 +107,14 @@ impl Answer {
     }
 
     fn read(&mut self, line: &[u8], now: Instant, tally: &mut Tally) {
-        match self.api.read(line.trim_ascii_end()) {
-            Ok(said) => self.hear(said, now, tally),
-            Err(_) => self.failed = true,
+        if let Ok(said) = self.api.read(line.trim_ascii_end()) {
+            self.hear(said, now, tally);
+            return;
         }
+        if !self.failed {
+            self.told = beginning(line);
+        }
+        self.failed = true;
     }
 
     fn hear(&mut self, said: Said, now: Instant, tally: &mut Tally) {
@@ -147,14 +156,14 @@ impl Answer {
     /// # Errors
     /// [`RequestError`] if the server refused or the stream is broken; nothing is counted as answered then.
     pub fn finish(mut self, status: u16, now: Instant, tally: &mut Tally) -> Result<(), RequestError> {
-        if status >= 300 {
-            return Err(RequestError::Status(status));
-        }
         if !self.line.is_empty() {
             self.read_kept(now, tally);
         }
+        if status >= 300 {
+            return Err(RequestError::Status(status, self.told));
+        }
         if self.failed {
-            return Err(RequestError::Stream);
+            return Err(RequestError::Stream(self.told));
         }
         if self.api.needs_model() && !self.ended {
             return Err(RequestError::Incomplete);
@@ -190,6 +199,12 @@ impl Answer {
             e2e: since_start(now),
         }
     }
+}
+
+/// The beginning of a text, on one line.
+fn beginning(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text.get(..TOLD_CHARS_MAX * 4).unwrap_or(text));
+    text.trim().chars().take(TOLD_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 #[cfg(test)]
@@ -271,6 +286,11 @@ mod tests {
             let error = answer.finish(*status, Instant::now(), &mut tally).unwrap_err();
             assert_eq!((error.kind(), tally.counted.requests), (*want, 0), "{api:?}");
         }
+        let (mut tally, mut answer) = answer(Api::Chat);
+        answer.take(b"{\"error\":\"model 'm'\tnot found\"}", Instant::now(), &mut tally);
+        let error = answer.finish(404, Instant::now(), &mut tally).unwrap_err();
+        assert_eq!(error.to_string(), "status 404 {\"error\":\"model 'm' not found\"}");
+        assert_eq!(beginning("é".repeat(999).as_bytes()).chars().count(), TOLD_CHARS_MAX);
     }
 
     #[test]

@@ -21,12 +21,12 @@ pub enum RequestError {
     /// The answer is no HTTP.
     #[error("{0}")]
     Http(#[from] HttpError),
-    /// The server refused.
-    #[error("status {0}")]
-    Status(u16),
-    /// The stream holds an error, or what is no event.
-    #[error("the stream told of an error, or is no stream")]
-    Stream,
+    /// The server refused, with the beginning of what it said.
+    #[error("status {0} {1}")]
+    Status(u16, String),
+    /// The stream holds an error, or what is no event: the beginning of that.
+    #[error("the stream told of an error, or is no stream: {0}")]
+    Stream(String),
     /// The stream ended well on the wire, but without its last event.
     #[error("the stream ended before its last event")]
     Incomplete,
@@ -41,10 +41,10 @@ impl RequestError {
             Self::Read(_) => "read",
             Self::Http(HttpError::Truncated) => "truncated",
             Self::Http(_) => "http",
-            Self::Status(300..400) => "status_3xx",
-            Self::Status(400..500) => "status_4xx",
-            Self::Status(_) => "status_5xx",
-            Self::Stream => "stream",
+            Self::Status(300..400, _) => "status_3xx",
+            Self::Status(400..500, _) => "status_4xx",
+            Self::Status(..) => "status_5xx",
+            Self::Stream(_) => "stream",
             Self::Incomplete => "incomplete",
         }
     }
@@ -93,16 +93,34 @@ pub enum LoadError {
     #[error("process {0} has no such thread, or is not there")]
     Process(u32),
     /// The result could not be written.
-    #[error("writing the result: {0}")]
-    Output(#[source] io::Error),
+    #[error("writing the result to {to}: {source}")]
+    Output {
+        /// The file, or the standard output.
+        to: String,
+        /// Why.
+        source: io::Error,
+    },
     /// Some requests failed.
-    #[error("{errors} of {total} requests failed")]
+    #[error("{errors} of {total} requests failed: {why}")]
     Failed {
         /// Without a whole answer.
         errors: u64,
         /// All of them.
         total: u64,
+        /// Why, in one example.
+        why: String,
     },
+    /// The server did not answer before the first round or load.
+    #[error("{url} does not answer: {why}")]
+    Asleep {
+        /// The server.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// The user has had enough.
+    #[error("interrupted: the result is that of the time until then")]
+    Interrupted,
     /// A condition of `--fail-if` was met, or cannot be judged.
     #[error("{0}")]
     Condition(String),

@@ -6,6 +6,7 @@ use crate::args::{Command, CompareArgs, ResultArgs, RunArgs, SweepArgs};
 use crate::compare::{self, Comparison};
 use crate::error::LoadError;
 use crate::goal::FailIf;
+use crate::interrupt;
 use crate::report::Report;
 use crate::run;
 use crate::sweep::{self, Sweep};
@@ -84,16 +85,19 @@ impl Task {
     /// # Errors
     /// [`LoadError`]: why it does not.
     pub fn judge(&self, found: &Found) -> Result<(), LoadError> {
+        if interrupt::seen() {
+            return Err(LoadError::Interrupted);
+        }
         let conditions = &self.flags().judge.fail_if;
         if !conditions.is_empty() {
-            let json = serde_json::to_value(found).map_err(|error| LoadError::Output(error.into()))?;
+            let json = serde_json::to_value(found).map_err(|error| LoadError::Condition(error.to_string()))?;
             for condition in conditions {
                 check(condition, &json)?;
             }
         }
         match found {
-            Found::Run(report) => none_failed(report.errors, report.requests),
-            Found::Compare(found) => none_failed(found.errors, found.requests),
+            Found::Run(report) => none_failed(&[report]),
+            Found::Compare(found) => none_failed(&found.reports().collect::<Vec<_>>()),
             Found::Sweep(found) if found.best.is_none() => Err(LoadError::Condition(found.verdict())),
             Found::Sweep(_) => Ok(()),
         }
@@ -107,8 +111,12 @@ fn check(condition: &FailIf, json: &serde_json::Value) -> Result<(), LoadError> 
     Ok(())
 }
 
-fn none_failed(errors: u64, requests: u64) -> Result<(), LoadError> {
-    if errors > 0 { Err(LoadError::Failed { errors, total: errors + requests }) } else { Ok(()) }
+fn none_failed(reports: &[&Report]) -> Result<(), LoadError> {
+    let Some(first) = reports.iter().find(|report| report.errors > 0) else { return Ok(()) };
+    let errors = reports.iter().map(|report| report.errors).sum();
+    let requests: u64 = reports.iter().map(|report| report.requests).sum();
+    let why = format!("{}: {}", first.setup.url, first.why_failed());
+    Err(LoadError::Failed { errors, total: errors + requests, why })
 }
 
 impl Found {

@@ -16,10 +16,12 @@ mod goal;
 mod histogram;
 mod html;
 mod http;
+mod interrupt;
 mod kinds;
 mod live;
 mod manners;
 mod models;
+mod output;
 mod plan;
 mod process;
 mod prompts;
@@ -34,15 +36,14 @@ mod timeline;
 mod timers;
 mod units;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde::Serialize;
 
-use crate::args::{Cli, Command, ResultArgs, ScenarioArgs};
+use crate::args::{Cli, Command, ScenarioArgs};
 use crate::error::LoadError;
 use crate::found::Task;
+use crate::output::Output;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -65,33 +66,21 @@ fn main() -> ExitCode {
 }
 
 fn measure(task: &Task) -> Result<(), LoadError> {
+    let output = Output::find(task.result())?;
+    interrupt::listen().map_err(LoadError::Runtime)?;
     let found = task.carry_out("")?;
-    print(&found.table())?;
-    write(task.result(), &found, || html::page_of(&found))?;
+    // Whatever the verdict is.
+    output.write(&found, || html::page_of(&found))?;
+    output.print(&found.table())?;
     task.judge(&found)
 }
 
 fn scenario(args: &ScenarioArgs) -> Result<(), LoadError> {
+    let output = Output::find(&args.result)?;
+    interrupt::listen().map_err(LoadError::Runtime)?;
     let mut printed = Ok(());
-    let found = scenario::carry_out(args, |step| printed = print(&step.table()))?;
+    let found = scenario::carry_out(args, |step| printed = output.print(&step.table()))?;
+    output.write(&found, || html::page_of_scenario(&found))?;
     printed?;
-    write(&args.result, &found, || html::page_of_scenario(&found))?;
     found.judge()
-}
-
-fn print(text: &str) -> Result<(), LoadError> {
-    io::stdout().write_all(text.as_bytes()).map_err(LoadError::Output)
-}
-
-/// Writes the files that are wished. They are written whatever the verdict on the result is.
-fn write(to: &ResultArgs, found: &impl Serialize, page: impl FnOnce() -> String) -> Result<(), LoadError> {
-    if let Some(path) = &to.json {
-        let mut text = serde_json::to_string_pretty(found).map_err(|error| LoadError::Output(error.into()))?;
-        text.push('\n');
-        std::fs::write(path, text).map_err(LoadError::Output)?;
-    }
-    match &to.html {
-        Some(path) => std::fs::write(path, page()).map_err(LoadError::Output),
-        None => Ok(()),
-    }
 }

@@ -38,7 +38,7 @@ pub fn measure(args: &RunArgs, title: &str) -> Result<Report, LoadError> {
 /// Has the server answer one request that is not measured, so that it has its model loaded, and shows that it works.
 ///
 /// # Errors
-/// [`LoadError`], [`LoadError::Failed`] if the request failed.
+/// [`LoadError`], [`LoadError::Asleep`] if the request failed.
 pub fn wake(args: &RunArgs) -> Result<(), LoadError> {
     let mut one = args.clone();
     (one.rate, one.ramp_to, one.concurrency) = (None, None, 1);
@@ -47,7 +47,10 @@ pub fn wake(args: &RunArgs) -> Result<(), LoadError> {
     // A seed that the measured runs do not take: no prompt is known before.
     one.seed = args.seed.wrapping_sub(1);
     let report = measure(&one, "")?;
-    if report.errors > 0 { Err(LoadError::Failed { errors: report.errors, total: 1 }) } else { Ok(()) }
+    match report.errors {
+        0 => Ok(()),
+        _ => Err(LoadError::Asleep { url: args.url.clone(), why: report.why_failed() }),
+    }
 }
 
 impl Setup {

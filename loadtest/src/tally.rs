@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::error::RequestError;
 use crate::goal::{Goal, Pace};
 use crate::histogram::Times;
 
@@ -80,6 +81,8 @@ pub struct Tally {
     pub counted: Counters,
     /// Counted requests without a whole answer, by kind.
     pub errors: BTreeMap<&'static str, u64>,
+    /// The first error of each kind in words, those of the warm-up too.
+    pub first_errors: BTreeMap<&'static str, String>,
     /// Requests that failed and are not counted.
     pub warmup_errors: u64,
     /// Clients that left on purpose in the middle of an answer.
@@ -147,9 +150,10 @@ impl Tally {
     }
 
     /// A request failed.
-    pub fn fail(&mut self, kind: &'static str, counted: bool) {
+    pub fn fail(&mut self, error: &RequestError, counted: bool) {
+        self.first_errors.entry(error.kind()).or_insert_with(|| error.to_string());
         if counted {
-            *self.errors.entry(kind).or_default() += 1;
+            *self.errors.entry(error.kind()).or_default() += 1;
         } else {
             self.warmup_errors += 1;
         }
@@ -238,10 +242,12 @@ mod tests {
     #[test]
     fn errors_of_the_warmup_are_apart() {
         let mut tally = Tally::new(Goal::default());
-        tally.fail("connect", false);
-        tally.fail("read", true);
-        assert_eq!((tally.warmup_errors, tally.errors.get("read"), tally.errors.len()), (1, Some(&1), 1));
-        assert_eq!(tally.progress().1, 2);
+        tally.fail(&RequestError::Incomplete, false);
+        tally.fail(&RequestError::Status(500, "a".to_owned()), true);
+        tally.fail(&RequestError::Status(503, "b".to_owned()), true);
+        assert_eq!((tally.warmup_errors, tally.errors.get("status_5xx"), tally.errors.len()), (1, Some(&2), 1));
+        assert_eq!((tally.first_errors["status_5xx"].as_str(), tally.first_errors.len()), ("status 500 a", 2));
+        assert_eq!(tally.progress().1, 3);
         assert_eq!(tally.window().length, Duration::ZERO);
     }
 }

@@ -78,10 +78,15 @@ fn a_stream_is_counted_on_both_drivers() {
 
 #[test]
 fn refusals_are_errors() {
-    let address = server("HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}");
+    let address = server("HTTP/1.1 503 Busy\r\nContent-Length: 17\r\n\r\n{\"error\": \"full\"}");
     let (output, json) = load(address, "--api chat --model m --requests 3");
     assert!(!output.status.success());
     assert_eq!((&json["requests"], &json["errors_by_kind"]["status_5xx"]), (&Value::from(0), &Value::from(3)));
+    let told = "status 503 {\"error\": \"full\"}";
+    assert_eq!(json["first_errors"]["status_5xx"], told);
+    for text in [output.stdout, output.stderr] {
+        assert!(String::from_utf8_lossy(&text).contains(told), "{text:?}");
+    }
 }
 
 #[test]

@@ -109,6 +109,9 @@ pub struct ScenarioArgs {
     /// The second server's process
     #[arg(long, value_name = "PID")]
     pub vs_pid: Option<u32>,
+    /// What stands under the title: the machine, the versions
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
     /// The counted time of each run
     #[arg(long)]
     pub duration: Option<String>,

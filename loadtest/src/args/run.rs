@@ -140,10 +140,10 @@ pub struct RunArgs {
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 pub struct ResultArgs {
-    /// Write the result to this file, as JSON
+    /// Write the result to this file, as JSON; - is the standard output, which the table then leaves alone
     #[arg(long, help_heading = "Result", value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a report to this file: one page with plots that needs nothing else
+    /// Write a report to this file (or -): one page with plots that needs nothing else
     #[arg(long, help_heading = "Result", value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Show nothing while it runs

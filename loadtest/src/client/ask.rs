@@ -57,7 +57,7 @@ impl Load {
             Ok(()) => true,
             Err(error) => {
                 *connection = None;
-                self.tally.borrow_mut().fail(error.kind(), turn.counted);
+                self.tally.borrow_mut().fail(&error, turn.counted);
                 false
             }
         }

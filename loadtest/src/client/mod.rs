@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::LoadError;
 use crate::histogram::Times;
+use crate::interrupt;
 use crate::kinds::Api;
 use crate::live::View;
 use crate::manners::Manners;
@@ -100,6 +101,8 @@ pub struct Outcome {
     pub lag: Times,
     /// How the window went over time.
     pub timeline: Vec<Point>,
+    /// The user ended it before its time.
+    pub interrupted: bool,
 }
 
 /// CPU seconds at one moment: this process, the server.
@@ -136,6 +139,7 @@ struct Load {
 enum Cut {
     Drained,
     Stalled,
+    Interrupted,
 }
 
 /// Runs a job to its end, and shows it if there is a view. No connection is left when it returns.
@@ -266,10 +270,14 @@ async fn stall_watch(load: Rc<Load>) {
     load.cut(Cut::Stalled);
 }
 
-/// Wakes now and then, so that the timers know how late this core is.
+/// Wakes now and then, so that the timers know how late this core is. It sees whether the user has had enough, too.
 async fn lag_watch(load: Rc<Load>) {
     loop {
         load.timers.sleep(LAG_CHECK).await;
+        if interrupt::seen() {
+            load.close_window();
+            load.cut(Cut::Interrupted);
+        }
     }
 }
 
@@ -365,6 +373,7 @@ impl Load {
             peak: self.watch.take().map(Watch::finish).unwrap_or_default(),
             lag: self.timers.take_lag(),
             timeline: self.timeline.take().map(|timeline| timeline.points()).unwrap_or_default(),
+            interrupted: self.cut.get() == Some(Cut::Interrupted),
         })
     }
 

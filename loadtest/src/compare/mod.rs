@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::args::{CompareArgs, RunArgs};
 use crate::error::LoadError;
+use crate::interrupt;
 use crate::report::{Report, Setup};
 use crate::run;
 
@@ -67,7 +68,7 @@ pub fn compare(args: &CompareArgs, title: &str) -> Result<Comparison, LoadError>
         run::wake(side)?;
     }
     let mut reports = [Vec::new(), Vec::new()];
-    for round in 0..args.rounds {
+    'rounds: for round in 0..args.rounds {
         // They take turns in going first.
         let first = round as usize % 2;
         for number in [first, 1 - first] {
@@ -76,12 +77,22 @@ pub fn compare(args: &CompareArgs, title: &str) -> Result<Comparison, LoadError>
             let seed = side.seed.wrapping_add(u64::from(round));
             let title = format!("{title}round {} of {}: ", round + 1, args.rounds);
             let mut report = run::measure(&RunArgs { seed, ..side.clone() }, &title)?;
+            if interrupt::seen() {
+                break 'rounds;
+            }
             // How each round went over time is more than anyone reads.
             report.timeline.clear();
             reports.push(report);
         }
     }
-    let [a, b] = reports;
+    let [mut a, mut b] = reports;
+    // Rounds that both have had.
+    let whole = a.len().min(b.len());
+    a.truncate(whole);
+    b.truncate(whole);
+    if whole == 0 {
+        return Err(LoadError::Interrupted);
+    }
     Ok(Comparison::new(args, a, b))
 }
 
@@ -113,7 +124,7 @@ impl Comparison {
             r#loop: setup.map_or("closed", |setup| setup.r#loop),
             concurrency,
             rate,
-            rounds: args.rounds,
+            rounds: a.len() as u32,
             requests: all().map(|report| report.requests).sum(),
             errors: all().map(|report| report.errors).sum(),
             figures: figures::figures(&a, &b),
@@ -121,6 +132,11 @@ impl Comparison {
             a: Side::new(args.name.as_ref(), a),
             b: Side::new(args.vs_name.as_ref(), b),
         }
+    }
+
+    /// The runs on both servers.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.a.reports.iter().chain(&self.b.reports)
     }
 
     /// The load in words.

@@ -6,7 +6,7 @@ mod frames;
 mod request;
 mod server;
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::client::block_on;
 use crate::error::LoadError;
+use crate::output;
 use crate::units;
 
 pub use delays::Spread;
@@ -74,8 +75,7 @@ pub fn serve(args: &FakeArgs) -> Result<(), LoadError> {
     let fail = |source| LoadError::Listen { address: args.listen.to_string(), source };
     let listener = listen(args.listen).map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
-    let mut out = io::stdout();
-    writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).map_err(LoadError::Output)?;
+    output::print(&format!("listening on http://{address}\n"))?;
     let served = block_on(args.epoll, server::serve(args.clone(), listener));
     served.map_err(LoadError::Runtime)?.0.map_err(fail)
 }

@@ -161,9 +161,10 @@ fn counts(out: &mut String, report: &Report) {
         vec!["requests cut off".to_owned(), report.unfinished.to_string()],
     ];
     let errors = report.errors_by_kind.iter();
-    rows.extend(
-        errors.map(|(kind, count)| vec![format!("<span class=\"bad\">error {kind}</span>"), count.to_string()]),
-    );
+    rows.extend(errors.map(|(kind, count)| {
+        let told = report.first_errors.get(kind).map_or(String::new(), |told| format!(" {}", escaped(told)));
+        vec![format!("<span class=\"bad\">error {kind}</span>"), format!("{count}{told}")]
+    }));
     let mut optional = |name: &str, value: Option<f64>, unit: &str| {
         rows.extend(value.map(|value| vec![name.to_owned(), format!("{} {unit}", rounded(value))]));
     };

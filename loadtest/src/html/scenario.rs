@@ -13,6 +13,9 @@ use crate::scenario::{Scenario, StepFound};
 
 /// Writes the scenario.
 pub fn write(out: &mut String, found: &Scenario) {
+    if let Some(note) = &found.note {
+        let _ = writeln!(out, "<p>{}</p>", escaped(note));
+    }
     let _ = writeln!(out, "<p class=\"faint\">{} steps, {}</p>", found.steps.len(), escaped(&found.began));
     let rows: Vec<_> = found.steps.iter().map(row).collect();
     table(out, &["step", "command", "throughput", "first event p50 ms", "whole answer p50 ms", "outcome"], &rows);

@@ -71,6 +71,8 @@ pub struct Report {
     /// The same, by kind: `connect`, `write`, `read`, `truncated` (the connection ended early), `http` (no HTTP),
     /// `status_3xx` to `status_5xx`, `stream` (it told of an error, or is none), `incomplete` (no last event).
     pub errors_by_kind: BTreeMap<&'static str, u64>,
+    /// The first error of each kind in words, those of the warm-up too.
+    pub first_errors: BTreeMap<&'static str, String>,
     /// Failed requests of the warm-up.
     pub warmup_errors: u64,
     /// Clients that left in the middle of an answer, as told to.
@@ -158,6 +160,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Why a request failed, of those that did.
+    pub fn why_failed(&self) -> String {
+        let most = self.errors_by_kind.iter().max_by_key(|(_, count)| **count);
+        most.and_then(|(kind, _)| self.first_errors.get(kind)).cloned().unwrap_or_default()
+    }
+
     /// Closes the books.
     pub fn new(setup: Setup, outcome: &Outcome) -> Self {
         let (tally, window) = (&outcome.tally, outcome.tally.window());
@@ -172,6 +180,7 @@ impl Report {
             requests: counted.requests,
             errors: tally.errors.values().sum(),
             errors_by_kind: tally.errors.clone(),
+            first_errors: tally.first_errors.clone(),
             warmup_errors: tally.warmup_errors,
             left: tally.left,
             unfinished: tally.unfinished,
@@ -214,12 +223,15 @@ impl Report {
             timeline: outcome.timeline.clone(),
             curves: Curves { ttft: tally.ttft.curve(), itl: tally.itl.curve(), e2e: tally.e2e.curve() },
         };
+        if outcome.interrupted {
+            report.warnings.push("the run was interrupted before its end".to_owned());
+        }
         report.warn(outcome.peak.own_share, &outcome.lag);
         report
     }
 
     fn warn(&mut self, own_peak: f64, lag: &Times) {
-        let mut warnings = Vec::new();
+        let warnings = &mut self.warnings;
         let share = self.client_cpu_share.unwrap_or(0.0);
         if share > OWN_SHARE_MAX || own_peak > OWN_PEAK_SHARE_MAX {
             let most = 100.0 * share.max(own_peak);
@@ -256,7 +268,6 @@ impl Report {
                 self.setup.prompts
             ));
         }
-        self.warnings = warnings;
     }
 }
 
@@ -271,6 +282,7 @@ impl Report {
             peak: crate::process::Peak::default(),
             lag: Times::default(),
             timeline: Vec::new(),
+            interrupted: false,
         };
         Self::new(tests::setup(), &outcome)
     }
@@ -279,9 +291,11 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::RequestError;
     use crate::goal::Goal;
     use crate::process::Peak;
     use crate::tally::Tally;
+    use std::io;
     use std::time::{Duration, Instant};
 
     pub(super) fn setup() -> Setup {
@@ -301,7 +315,15 @@ mod tests {
 
     fn outcome(tally: Tally, server_cpu: Option<f64>) -> Outcome {
         let peak = Peak { memory: 1 << 20, threads: 3, own_share: 0.2 };
-        Outcome { tally, own_cpu: Some(0.5), server_cpu, peak, lag: Times::default(), timeline: Vec::new() }
+        Outcome {
+            tally,
+            own_cpu: Some(0.5),
+            server_cpu,
+            peak,
+            lag: Times::default(),
+            timeline: Vec::new(),
+            interrupted: false,
+        }
     }
 
     /// Four answers with 100 events and 90 tokens in two seconds, and three errors.
@@ -311,7 +333,7 @@ mod tests {
         (0..100).for_each(|_| tally.event(true, true));
         tally.finish(true, 25, Some(15), Some(8), 0);
         (0..3).for_each(|_| tally.finish(true, 25, Some(25), Some(4), 0));
-        (0..3).for_each(|_| tally.fail("connect", true));
+        (0..3).for_each(|_| tally.fail(&RequestError::Connect(io::ErrorKind::ConnectionRefused.into()), true));
         tally.ttft.record(Duration::from_millis(5));
         tally.close(start + Duration::from_secs(2));
         tally
@@ -356,7 +378,11 @@ mod tests {
             assert!(report.warnings.iter().any(|warning| warning.contains(part)), "{part}: {:?}", report.warnings);
         }
         let table = report.table();
-        assert!(table.contains("error connect") && table.contains("note: this client used"), "{table}");
+        assert!(
+            table.contains("error connect               3  connecting: connection refused")
+                && table.contains("note: this client used"),
+            "{table}"
+        );
         assert!(table.contains("first event"), "{table}");
     }
 }

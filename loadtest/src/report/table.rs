@@ -26,10 +26,8 @@ impl Report {
 
     fn write_table(&self, out: &mut String) -> std::fmt::Result {
         let Setup { api, url, driver, .. } = &self.setup;
-        match (self.setup.concurrency, self.setup.rate) {
-            (Some(clients), _) => writeln!(out, "{api} {url} with {clients} clients ({driver})")?,
-            (_, rate) => writeln!(out, "{api} {url} at {} requests/s ({driver})", rate.unwrap_or(0.0))?,
-        }
+        let word = if self.setup.rate.is_some() { "at" } else { "with" };
+        writeln!(out, "{api} {url} {word} {} ({driver})", self.setup.load())?;
         let mut row = |name: &str, count: u64, rate: f64, rest: &str| {
             writeln!(out, "{name:<15} {count:>13} {rate:>14.1} /s{rest}")
         };
@@ -51,7 +49,8 @@ impl Report {
         self.write_times(out)?;
         self.write_usage(out)?;
         for (kind, count) in &self.errors_by_kind {
-            writeln!(out, "error {kind:<14} {count}")?;
+            let told = self.first_errors.get(kind).map_or("", String::as_str);
+            writeln!(out, "error {kind:<10} {count:>12}  {told}")?;
         }
         for warning in &self.warnings {
             writeln!(out, "note: {warning}")?;

@@ -11,6 +11,7 @@ use crate::args::ScenarioArgs;
 use crate::clock;
 use crate::error::LoadError;
 use crate::found::Found;
+use crate::interrupt;
 
 pub use file::{Plan, read};
 
@@ -19,6 +20,8 @@ pub use file::{Plan, read};
 pub struct Scenario {
     /// What it is called.
     pub title: String,
+    /// What was measured on what, in the user's words (`--note`).
+    pub note: Option<String>,
     /// When it began, in UTC (RFC 3339).
     pub began: String,
     /// Steps that failed.
@@ -54,7 +57,7 @@ pub fn carry_out(args: &ScenarioArgs, mut tell: impl FnMut(&StepFound)) -> Resul
     }
     let text = fs::read_to_string(&args.file).map_err(|error| fail(error.to_string()))?;
     let Plan { title, steps } = read(&text, &over(args)).map_err(fail)?;
-    let mut found = Scenario { title, began: clock::now(), failed: 0, steps: Vec::new() };
+    let mut found = Scenario { title, note: args.note.clone(), began: clock::now(), failed: 0, steps: Vec::new() };
     let count = steps.len();
     for (number, mut step) in steps.into_iter().enumerate() {
         if args.result.quiet {
@@ -70,6 +73,9 @@ pub fn carry_out(args: &ScenarioArgs, mut tell: impl FnMut(&StepFound)) -> Resul
         let step = StepFound { name: step.name, member: step.member, command: step.command, problem, result };
         tell(&step);
         found.steps.push(step);
+        if interrupt::seen() {
+            break;
+        }
     }
     Ok(found)
 }
@@ -98,6 +104,9 @@ impl Scenario {
     /// # Errors
     /// [`LoadError::Steps`].
     pub fn judge(&self) -> Result<(), LoadError> {
+        if interrupt::seen() {
+            return Err(LoadError::Interrupted);
+        }
         if self.failed == 0 { Ok(()) } else { Err(LoadError::Steps { failed: self.failed, total: self.steps.len() }) }
     }
 }

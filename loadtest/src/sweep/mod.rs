@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args::{By, RunArgs, SweepArgs};
 use crate::error::LoadError;
 use crate::goal::GoalMs;
+use crate::interrupt;
 use crate::report::Report;
 use crate::run;
 
@@ -81,12 +82,18 @@ pub fn sweep(args: &SweepArgs, title: &str) -> Result<Sweep, LoadError> {
         // Each load has prompts of its own: a cache must not make the later ones look better.
         run.seed = args.run.seed.wrapping_add(levels.len() as u64);
         let mut report = run::measure(&run, title)?;
+        if interrupt::seen() {
+            break;
+        }
         // How each load went over time is more than anyone reads.
         report.timeline.clear();
         let share = share(&report);
         let kept = share >= args.goal_share;
         search.tell(load, kept);
         levels.push(Level { load, kept, share, report });
+    }
+    if levels.is_empty() {
+        return Err(LoadError::Interrupted);
     }
     levels.sort_by(|a, b| a.load.total_cmp(&b.load));
     Ok(Sweep::new(args, by, search.best(), levels))

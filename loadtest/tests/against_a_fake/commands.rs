@@ -46,6 +46,8 @@ fn a_comparison_with_a_server_that_is_not_there_fails_at_once() {
     let fake = Fake::start("");
     let (output, _) = measure(&format!("compare --api http --url {} --vs http://127.0.0.1:1 --requests 5", fake.url));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("http://127.0.0.1:1 does not answer: connecting: Connection refused"), "{told}");
     assert_eq!(fake.truth()["answers"], 1, "only asked whether it is there");
 }
 

@@ -4,6 +4,7 @@
 mod accuracy;
 mod commands;
 mod fake;
+mod outputs;
 mod pages;
 mod runs;
 mod views;

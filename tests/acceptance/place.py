@@ -26,6 +26,8 @@ class Place:
         self.target = environment.get("ACCEPT_TARGET_DIR")
         self.logs = []
         self.folders = 0
+        # Folders of models that points leave behind.
+        self.stores = []
 
     def machine(self):
         return machine.name()

@@ -12,11 +12,13 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import hostile_files
 import points
 import store_faults
 
 POINTS = {
     3: ("faults in the middle", store_faults),
+    4: ("damaged files", hostile_files),
 }
 
 if __name__ == "__main__":

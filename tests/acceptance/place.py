@@ -72,6 +72,11 @@ class Place:
             raise NotRun("PEERS does not say where llama-server is")
         return self.program(self.peers / "lbuild" / "bin" / "llama-server")
 
+    def ollama(self):
+        if self.peers is None:
+            raise NotRun("PEERS does not say where ollama-bin is")
+        return self.program(self.peers / "ollama-bin")
+
     def llamita(self, name):
         """A file of the small test model: the shared one if it is there, else the checkout's copy."""
         for folder in (self.shared / "models" / "llamita", self.root / "tests" / "data" / "llamita"):

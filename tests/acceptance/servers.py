@@ -143,6 +143,32 @@ class Hyper(Process):
             raise
 
 
+class Ollama(Process):
+    """A real Ollama on a folder of models."""
+
+    def __init__(self, place, store):
+        self.address = ("127.0.0.1", free_port())
+        # It looks for its key and settings in the home folder, and prunes nothing: others look at the store, too.
+        environment = {
+            "OLLAMA_HOST": f"127.0.0.1:{self.address[1]}",
+            "OLLAMA_MODELS": str(store),
+            "OLLAMA_NOPRUNE": "1",
+            "HOME": str(place.folder("home")),
+        }
+        super().__init__(place, "ollama", [place.ollama(), "serve"], environment)
+        try:
+            self.wait_until(self.answers, "Ollama does not start")
+        except BaseException:
+            self.stop()
+            raise
+
+    def answers(self):
+        try:
+            return call_ok(self.address, "GET", "/api/version")
+        except (RuntimeError, OSError):
+            return None
+
+
 class LlamaServer(Process):
     """The peer of the engine: llama.cpp's own server, a slot and a stream of KV memory for each client."""
 

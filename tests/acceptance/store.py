@@ -12,11 +12,13 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import big_upload
 import hostile_files
 import points
 import store_faults
 
 POINTS = {
+    2: ("an upload of 2 GB", big_upload),
     3: ("faults in the middle", store_faults),
     4: ("damaged files", hostile_files),
 }

@@ -75,6 +75,11 @@ accept-serve: build
 	$(call say,showing what serve has to show)
 	$(ACCEPT) $(if $(ONLY),--only $(ONLY))
 
+# As root: point 3 makes small disks and serves as another user.
+accept-store: build
+	$(call say,showing what the store has to show)
+	python3 tests/acceptance/store.py --binaries $(TARGET)/release --demo $(TARGET)/demo $(if $(ONLY),--only $(ONLY))
+
 accept-text: build
 	$(call say,showing what text in and out has to show)
 	python3 tests/acceptance/text.py --binaries $(TARGET)/release --demo $(TARGET)/demo $(if $(ONLY),--only $(ONLY))

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
@@ -88,6 +89,9 @@ pub enum StartError {
     /// The threads that watch over workers could not be started.
     #[error("start the threads that watch over workers: {0}")]
     Workshop(io::Error),
+    /// The thread that looks for left-over files could not be started.
+    #[error("start the thread that looks for left-over files: {0}")]
+    LeftOvers(io::Error),
     /// The supervisor could not be started.
     #[error("start the engine's supervisor: {0}")]
     Supervisor(io::Error),
@@ -121,7 +125,7 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
     let cores = if matches!(address, Address::Unix(_)) { 1 } else { cores };
     let bound = listen::bind(&address, cores).map_err(ServeError::from)?;
     let gate = Gate::new(&settings.origins.join(","), on_loopback(&bound))?;
-    let store = Arc::new(open_store(settings)?);
+    let store = open_store(settings)?;
 
     let mailboxes = mailboxes(cores).map_err(StartError::Supervisor)?;
     let engine = EngineHandle::new(mailboxes.clone());
@@ -144,18 +148,35 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
 }
 
 /// Opens the model folder, and says so where models can be read there and not be made.
-fn open_store(settings: &Settings) -> Result<Store, StartError> {
+fn open_store(settings: &Settings) -> Result<Arc<Store>, StartError> {
     let store = Store::open(&settings.models)?;
     if let Err(error) = store.try_writing() {
         let folder = settings.models.display();
         tracing::warn!(%folder, "models can be run and not be created, copied or deleted: {error}");
-        return Ok(store);
+        return Ok(Arc::new(store));
     }
-    if settings.no_prune {
-        return Ok(store.keeping_unused());
+    let store = Arc::new(if settings.no_prune { store.keeping_unused() } else { store });
+    if !settings.no_prune {
+        store.prune();
     }
-    store.prune();
+    if store.remove_left_over() > 0 {
+        let store = store.clone();
+        thread::Builder::new()
+            .name("left-overs".into())
+            .spawn(move || look_again(&store))
+            .map_err(StartError::LeftOvers)?;
+    }
     Ok(store)
+}
+
+/// Looks again for what servers that are gone left behind, until nobody holds such a file.
+fn look_again(store: &Store) {
+    for pause in limits::LEFT_OVER_PAUSES_MS {
+        thread::sleep(Duration::from_millis(*pause));
+        if store.remove_left_over() == 0 {
+            return;
+        }
+    }
 }
 
 fn choose_driver(choice: DriverChoice) -> Result<Driver, StartError> {

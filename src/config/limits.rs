@@ -177,6 +177,11 @@ pub const LAYER_TEXT_BYTES: u64 = 4 * 1024 * 1024;
 pub const MANIFESTS_MAX: usize = 64 * 1024;
 /// A file that changed less than this long ago may change again without a new time stamp, so it is read again.
 pub const STAMP_SETTLE_MS: u64 = 2_000;
+/// Longest wait for another server that writes to the same store: a manifest takes milliseconds.
+pub const STORE_LOCK_MS: u64 = 10_000;
+/// When to look again for what a killed server left behind, each after the one before: the kernel takes a process apart
+/// with the locks of its files in its own time.
+pub const LEFT_OVER_PAUSES_MS: &[u64] = &[200, 1_000, 10_000, 60_000];
 /// A blob without a manifest is removed at start when it is older than this: a create follows its upload within the hour
 /// (the behaviour page, section 4).
 pub const PRUNE_AGE_MS: u64 = 3_600_000;

@@ -16,6 +16,7 @@ mod scan;
 mod temp;
 mod verdicts;
 mod write;
+mod writing;
 
 use std::io;
 use std::path::Path;
@@ -74,7 +75,6 @@ impl Store {
         let manifests = root.join("manifests");
         for folder in [&blobs, &manifests] {
             std::fs::create_dir_all(folder).map_err(StoreError::while_it_is("created"))?;
-            temp::remove_stale(folder);
         }
         let blobs = Blobs::new(blobs);
         let store = Self {
@@ -87,6 +87,13 @@ impl Store {
         };
         store.refresh()?;
         Ok(store)
+    }
+
+    /// Removes the temporary files of servers that are gone. Gives how many there are that somebody still holds: another
+    /// server, or what the kernel has not yet taken apart of one that was killed.
+    pub fn remove_left_over(&self) -> usize {
+        let manifests = lock(&self.scanner).root().to_owned();
+        [self.blobs.folder(), &manifests, self.verdicts.folder()].into_iter().map(temp::remove_stale).sum()
     }
 
     /// Keeps the blobs of models that are replaced (`OLLAMA_NOPRUNE`).

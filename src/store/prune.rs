@@ -16,7 +16,7 @@ impl Store {
     /// Removes old blobs without a manifest, left-overs of downloads among them, and empty folders of manifests. What
     /// cannot be removed stays, with a line in the log.
     pub fn prune(&self) {
-        let _writing = lock(&self.writing);
+        let _writing = self.begin_writing();
         if let Err(error) = self.refresh() {
             return tracing::warn!(%error, "unused blobs stay");
         }

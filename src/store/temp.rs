@@ -94,11 +94,17 @@ pub(super) fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// Removes the temporary files in `folder` whose server is gone. Whatever fails is left as it is, with a log line.
-pub(super) fn remove_stale(folder: &Path) {
+/// Removes the temporary files in `folder` whose server is gone. Whatever fails is left as it is, with a log line. Gives
+/// how many are held by somebody.
+pub(super) fn remove_stale(folder: &Path) -> usize {
+    let mut held = 0;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => return tracing::warn!(folder = %folder.display(), %error, "left-over files cannot be looked for"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return held,
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "left-over files cannot be looked for");
+            return held;
+        }
     };
     for entry in entries.flatten() {
         if !is_temporary(&entry.file_name().to_string_lossy()) {
@@ -107,10 +113,14 @@ pub(super) fn remove_stale(folder: &Path) {
         let path = entry.path();
         match remove_if_stale(&path) {
             Ok(true) => tracing::info!(path = %path.display(), "removed what a server that is gone left behind"),
-            Ok(false) => tracing::debug!(path = %path.display(), "another server writes this file"),
+            Ok(false) => {
+                tracing::debug!(path = %path.display(), "another server writes this file");
+                held += 1;
+            }
             Err(error) => tracing::warn!(path = %path.display(), %error, "a left-over file cannot be removed"),
         }
     }
+    held
 }
 
 fn remove_if_stale(path: &Path) -> io::Result<bool> {
@@ -144,7 +154,7 @@ mod tests {
         fs::write(&blob, b"").unwrap();
         let living = TempFile::create(folder.path()).unwrap();
         let of_living = living.path.clone().unwrap();
-        remove_stale(folder.path());
+        assert_eq!(remove_stale(folder.path()), 1);
         assert!(!left.exists() && blob.exists() && of_living.exists());
         drop(living);
         assert!(!of_living.exists());
@@ -156,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{PREFIX}1-1"));
         let temp = TempFile { file: File::create_new(&path).unwrap(), path: Some(path.clone()) };
-        remove_stale(folder.path());
+        assert_eq!(remove_stale(folder.path()), 0);
         assert!(!temp.is_ours().unwrap());
         assert!(!path.exists());
     }
@@ -164,6 +174,6 @@ mod tests {
     #[test]
     fn a_folder_that_is_missing_is_no_trouble() {
         let folder = tempfile::tempdir().unwrap();
-        remove_stale(&folder.path().join("nowhere"));
+        assert_eq!(remove_stale(&folder.path().join("nowhere")), 0);
     }
 }

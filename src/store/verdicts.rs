@@ -8,7 +8,7 @@ use crate::config::limits::VERDICT_BYTES;
 use crate::model::Digest;
 use crate::store::blobs::Blobs;
 use crate::store::files::read_bounded;
-use crate::store::temp::{self, TempFile};
+use crate::store::temp::TempFile;
 
 /// Below the model folder, beside `blobs` and `manifests`.
 const FOLDER: &str = "llamero/verdicts";
@@ -30,10 +30,12 @@ impl Verdicts {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        if folder.is_dir() {
-            temp::remove_stale(&folder);
-        }
         Self { folder }
+    }
+
+    /// Where they lie; need not be there.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What was kept about a blob. One that cannot be read is as good as none.

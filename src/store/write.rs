@@ -17,7 +17,7 @@ impl Store {
     /// # Errors
     /// When the disk fails. `Ok(false)`: there is no model to copy.
     pub fn copy(&self, source: &Name, destination: &Name) -> Result<bool, StoreError> {
-        let _writing = lock(&self.writing);
+        let _writing = self.begin_writing();
         let index = self.refresh()?;
         let Some((from, _)) = lock(&self.scanner).file(source) else { return Ok(false) };
         let to = index.spelling(destination);
@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// When the disk fails. `Ok(false)`: there is no such model.
     pub fn delete(&self, name: &Name) -> Result<bool, StoreError> {
-        let _writing = lock(&self.writing);
+        let _writing = self.begin_writing();
         self.refresh()?;
         let (root, found) = {
             let scanner = lock(&self.scanner);
@@ -63,6 +63,15 @@ impl Store {
             self.remove_unused(&old.unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Removes what a create made before it failed. The caller holds `writing`.
+    pub(super) fn take_back(&self, blobs: &[Digest]) {
+        // The failure may have come after the manifest got its name.
+        match self.refresh() {
+            Ok(_) => self.remove_unused(blobs),
+            Err(error) => tracing::warn!(%error, "blobs of a create that failed stay"),
+        }
     }
 
     /// Removes those of `blobs` that no manifest names. A manifest that cannot be read may name any blob.

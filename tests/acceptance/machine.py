@@ -53,10 +53,33 @@ def task_nanoseconds(task):
 
 def memory_mib(pid):
     """Resident memory."""
+    return status_mib(pid, "VmRSS")
+
+
+def peak_memory_mib(pid):
+    """Most resident memory that it has had."""
+    return status_mib(pid, "VmHWM")
+
+
+def status_mib(pid, field):
     for line in (PROC / str(pid) / "status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} has ended")
+
+
+def tree_seconds(pid):
+    """CPU time, user and system, of a process and all that it started, those that have ended among them."""
+    total = sum(process_seconds(PROC / str(pid)))
+    for task in (PROC / str(pid) / "task").iterdir():
+        total += sum(tree_seconds(int(child)) for child in (task / "children").read_text().split())
+    return total
+
+
+def process_seconds(folder):
+    """Its own seconds, and those of its children that have ended. Ended threads count, io_uring's workers too."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
 
 
 def descriptors(pid):

@@ -26,6 +26,8 @@ class Place:
         self.target = environment.get("ACCEPT_TARGET_DIR")
         self.logs = []
         self.folders = 0
+        # Folders of models that points leave behind.
+        self.stores = []
 
     def machine(self):
         return machine.name()
@@ -69,6 +71,11 @@ class Place:
         if self.peers is None:
             raise NotRun("PEERS does not say where llama-server is")
         return self.program(self.peers / "lbuild" / "bin" / "llama-server")
+
+    def ollama(self):
+        if self.peers is None:
+            raise NotRun("PEERS does not say where ollama-bin is")
+        return self.program(self.peers / "ollama-bin")
 
     def llamita(self, name):
         """A file of the small test model: the shared one if it is there, else the checkout's copy."""

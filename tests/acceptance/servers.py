@@ -53,6 +53,11 @@ class Process:
         found = re.search(r"listening on ([0-9.]+):(\d+)", self.text())
         return found and (found.group(1), int(found.group(2)))
 
+    def kill(self):
+        """Ends it in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         """Asks it to end, and makes it. Returns its exit code."""
         self.ask_to_end()
@@ -74,15 +79,17 @@ class Process:
 class Llamero(Process):
     """`llamero serve` with an empty store and the diagnostic routes."""
 
-    def __init__(self, place, arguments=(), environment=None):
+    def __init__(self, place, arguments=(), environment=None, program=None):
+        """`program`: the binary, or the words of a command that runs it."""
+        environment = environment or {}
         settings = {
             "OLLAMA_HOST": "127.0.0.1:0",
-            "OLLAMA_MODELS": str(place.folder("models")),
+            "OLLAMA_MODELS": environment.get("OLLAMA_MODELS") or str(place.folder("models")),
             "OLLAMA_KEEP_ALIVE": "1h",
             "NO_COLOR": "1",
         }
-        command = [place.serving(), "serve", "--diagnostics", *arguments]
-        super().__init__(place, "llamero", command, {**settings, **(environment or {})})
+        command = [*(program or [place.serving()]), "serve", "--diagnostics", *arguments]
+        super().__init__(place, "llamero", command, {**settings, **environment})
         try:
             self.address = self.wait_until(self.address_in_log, "llamero does not start")
         except BaseException:
@@ -101,9 +108,7 @@ class Llamero(Process):
         with gguf.open("rb") as file:
             digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
         with Connection(self.address) as connection, gguf.open("rb") as file:
-            size = gguf.stat().st_size
-            head = f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
-            connection.send(head.encode())
+            connection.send(upload_head(digest, gguf.stat().st_size))
             while block := file.read(READ_BYTES):
                 connection.send(block)
             status, _, body = connection.answer()
@@ -113,6 +118,10 @@ class Llamero(Process):
 
     def load(self, name):
         call_ok(self.address, "POST", "/api/generate", {"model": name})
+
+
+def upload_head(digest, size):
+    return f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
 
 
 def engine_pid(address):
@@ -132,6 +141,32 @@ class Hyper(Process):
         except BaseException:
             self.stop()
             raise
+
+
+class Ollama(Process):
+    """A real Ollama on a folder of models."""
+
+    def __init__(self, place, store):
+        self.address = ("127.0.0.1", free_port())
+        # It looks for its key and settings in the home folder, and prunes nothing: others look at the store, too.
+        environment = {
+            "OLLAMA_HOST": f"127.0.0.1:{self.address[1]}",
+            "OLLAMA_MODELS": str(store),
+            "OLLAMA_NOPRUNE": "1",
+            "HOME": str(place.folder("home")),
+        }
+        super().__init__(place, "ollama", [place.ollama(), "serve"], environment)
+        try:
+            self.wait_until(self.answers, "Ollama does not start")
+        except BaseException:
+            self.stop()
+            raise
+
+    def answers(self):
+        try:
+            return call_ok(self.address, "GET", "/api/version")
+        except (RuntimeError, OSError):
+            return None
 
 
 class LlamaServer(Process):

@@ -254,6 +254,22 @@ fn a_failed_create_keeps_the_old_model() {
     assert_eq!(left.len(), 1, "no temporary file stays behind");
 }
 
+/// On a disk that is full the texts of a model that was not made would stay until the next start.
+#[test]
+fn what_a_failed_create_made_is_taken_back() {
+    let folder = Folder::new();
+    let store = folder.open();
+    upload(&store, &llamita());
+    create(&store, json!({"model": "a", "files": {"m.gguf": LLAMITA}, "system": "of a"}));
+    let before = folder.blobs();
+    fs::create_dir_all(folder.manifest("b").join("in-the-way")).unwrap();
+    let request =
+        json!({"model": "b", "files": {"m.gguf": LLAMITA}, "system": "of a", "license": "new", "parser": "x"});
+    let said = create(&store, request);
+    assert!(said.last().unwrap().starts_with("500: "), "{said:?}");
+    assert_eq!(folder.blobs(), before);
+}
+
 /// Models are made, listed and looked up at once: no list misses a model that was there all the time.
 #[test]
 fn readers_and_writers_do_not_disturb_each_other() {

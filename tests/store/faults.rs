@@ -167,8 +167,22 @@ fn a_second_server_takes_away_what_a_dead_one_left_and_nothing_else() {
         assert_eq!(names(folder.path()).len(), 2, "{driver}: a server that is killed cannot clean up");
         drop(second);
         let _third = Server::run(binary(), folder.path(), &arguments);
-        assert_eq!(names(folder.path()), [digest.file_name()], "{driver}");
+        await_names(folder.path(), &[digest.file_name()], driver);
     }
+}
+
+/// The kernel takes the ring of a killed server apart in its own time, and until then its files stay locked.
+#[test]
+fn what_is_let_go_after_the_start_goes_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(folder.path().join("blobs")).expect("blobs");
+    let path = folder.path().join("blobs/.llamero-1-1");
+    let held = fs::File::create(&path).expect("a file");
+    held.lock().expect("a lock");
+    let _server = Server::run(Command::new(env!("CARGO_BIN_EXE_llamero")), folder.path(), &[]);
+    assert!(path.exists(), "somebody holds it");
+    drop(held);
+    await_names(folder.path(), &[], "let go");
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use llamero::model::Digest;
+use llamero::store::Store;
 use serde_json::json;
 
 use crate::create::create;
@@ -115,6 +118,35 @@ fn a_start_removes_nothing_beside_files_that_are_no_manifests() {
     fs::remove_file(folder.manifest("mario").with_file_name("broken")).unwrap();
     store.prune();
     assert!(!path.exists());
+}
+
+/// Two servers on one store: one must not remove a blob that the other is about to name.
+#[test]
+fn a_writer_waits_for_another_server_that_writes() {
+    let folder = Folder::recorded();
+    let store = folder.open();
+    let other = File::open(folder.0.path().join("manifests")).unwrap();
+    let writes: [fn(&Store); 4] = [
+        |store| _ = store.copy(&name("mario"), &name("copied")).unwrap(),
+        |store| assert_eq!(create(store, json!({"model": "made", "from": "mario"})).last().unwrap(), "success"),
+        |store| assert!(store.delete(&name("copied")).unwrap()),
+        Store::prune,
+    ];
+    for write in writes {
+        other.lock().unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                write(&store);
+                done.store(true, Ordering::SeqCst);
+            });
+            thread::sleep(Duration::from_millis(50));
+            assert!(!done.load(Ordering::SeqCst), "it did not wait");
+            other.unlock().unwrap();
+        });
+        assert!(done.load(Ordering::SeqCst));
+    }
+    assert_eq!(listed(&store).len(), 5);
 }
 
 #[test]

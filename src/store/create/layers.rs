@@ -17,23 +17,25 @@ pub(super) struct Placed {
 pub(super) struct Stack<'a> {
     store: &'a Store,
     placed: Vec<Placed>,
+    /// Blobs that this create brought into the store.
+    made: &'a mut Vec<Digest>,
 }
 
 impl<'a> Stack<'a> {
-    /// Starts from layers whose blobs are there, one of them `made` by this create. The caller holds `writing`, so that they
-    /// stay.
+    /// Starts from layers whose blobs are there, some of them `made` by this create. The caller holds `writing`, so that
+    /// they stay.
     ///
     /// # Errors
     /// When a blob went away in the meantime.
-    pub(super) fn new(store: &'a Store, layers: Vec<Layer>, made: Option<Digest>) -> Result<Self, CreateError> {
+    pub(super) fn new(store: &'a Store, layers: Vec<Layer>, made: &'a mut Vec<Digest>) -> Result<Self, CreateError> {
         for layer in &layers {
             store.blobs.touch(&layer.digest);
             if store.blobs.find(&layer.digest).is_none() {
                 return Err(CreateError::NoBlob(layer.digest));
             }
         }
-        let placed = layers.into_iter().map(|layer| Placed { new: made == Some(layer.digest), layer }).collect();
-        Ok(Self { store, placed })
+        let placed = layers.into_iter().map(|layer| Placed { new: made.contains(&layer.digest), layer }).collect();
+        Ok(Self { store, placed, made })
     }
 
     /// Puts the texts of a request in the place of those that were inherited, in Ollama's order. Licences add up.
@@ -62,8 +64,11 @@ impl<'a> Stack<'a> {
     }
 
     /// Stores a blob that belongs to the model and is no layer of this stack.
-    pub(super) fn put(&self, media_type: &str, bytes: &[u8]) -> Result<Placed, CreateError> {
+    pub(super) fn put(&mut self, media_type: &str, bytes: &[u8]) -> Result<Placed, CreateError> {
         let (digest, new) = self.store.blobs.put(bytes)?;
+        if new {
+            self.made.push(digest);
+        }
         Ok(Placed { layer: layer(media_type, digest, bytes.len() as u64), new })
     }
 

@@ -16,10 +16,11 @@ pub use error::CreateError;
 pub use request::{CreateRequest, Licenses, Plan};
 pub use weights::{Converted, Tools};
 
-use crate::model::{Layer, Manifest, json};
+use crate::model::{Config, Digest, Layer, Manifest, Name, json};
 use crate::prompt::gotemplate::Template;
-use crate::store::{Store, lock};
+use crate::store::Store;
 use layers::Stack;
+use source::Base;
 
 /// A step of a long job, as its client is told of it (section 6.5).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,19 +73,35 @@ impl Plan {
         config::check_info(&request.info)?;
         let base = source::base(store, &request, tools, listener)?;
         let config = config::put_together(&mut request, &base);
-        if listener.is_gone() {
-            return Err(CreateError::Cancelled);
-        }
 
-        let _writing = lock(&store.writing);
-        let name = store.refresh()?.spelling(&name);
-        let mut stack = Stack::new(store, base.layers, base.made)?;
-        stack.put_texts(&request, base.params)?;
-        let config = stack.put(Layer::CONFIG, &json::line(&config)?)?.layer;
-        stack.told().into_iter().for_each(|status| listener.tell(Step::new(status)));
-        listener.tell(Step::new("writing manifest"));
-        store.replace(&name, &Manifest::new(config, stack.into_layers()))?;
-        listener.tell(Step::new("success"));
-        Ok(())
+        let _writing = store.begin_writing();
+        let mut made = base.made.into_iter().collect();
+        let written = write(store, (&name, &request), (base, &config), &mut made, listener);
+        if written.is_err() {
+            store.take_back(&made);
+        }
+        written
     }
+}
+
+/// Stores what is new and the manifest that names it all. Every blob that was not there before is noted in `made`.
+fn write(
+    store: &Store,
+    (name, request): (&Name, &CreateRequest),
+    (base, config): (Base, &Config),
+    made: &mut Vec<Digest>,
+    listener: &mut dyn Listener,
+) -> Result<(), CreateError> {
+    if listener.is_gone() {
+        return Err(CreateError::Cancelled);
+    }
+    let name = store.refresh()?.spelling(name);
+    let mut stack = Stack::new(store, base.layers, made)?;
+    stack.put_texts(request, base.params)?;
+    let config = stack.put(Layer::CONFIG, &json::line(config)?)?.layer;
+    stack.told().into_iter().for_each(|status| listener.tell(Step::new(status)));
+    listener.tell(Step::new("writing manifest"));
+    store.replace(&name, &Manifest::new(config, stack.into_layers()))?;
+    listener.tell(Step::new("success"));
+    Ok(())
 }

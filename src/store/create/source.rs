@@ -46,7 +46,7 @@ pub(super) fn base(
     };
     let quantization = if request.quantize.is_empty() { &request.quantization } else { &request.quantize };
     if !quantization.is_empty() {
-        weights::quantize(&mut base, quantization, tools, listener)?;
+        weights::quantize(store, &mut base, quantization, tools, listener)?;
     }
     Ok(base)
 }

@@ -96,6 +96,7 @@ pub(super) fn admit(
 /// # Errors
 /// When there is no such type, the weights are quantized already, or the conversion fails.
 pub(super) fn quantize(
+    store: &Store,
     base: &mut Base,
     wanted: &str,
     tools: &dyn Tools,
@@ -111,7 +112,13 @@ pub(super) fn quantize(
     let step = Step { digest: NO_DIGEST.to_owned(), ..Step::new(status) };
     let made = tools.quantize(layer.digest, kind, &step, listener)?;
     listener.tell(Step::new("verifying conversion"));
-    tools.probe(made.digest, listener)?;
+    if let Err(error) = tools.probe(made.digest, listener) {
+        if made.is_new {
+            let _writing = store.begin_writing();
+            store.take_back(&[made.digest]);
+        }
+        return Err(error);
+    }
     *layer = layers::layer(Layer::MODEL, made.digest, made.bytes);
     base.facts = Some(Arc::new(made.facts));
     base.made = made.is_new.then_some(made.digest);

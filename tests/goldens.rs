@@ -31,7 +31,7 @@ fn golden_templates() {
 #[test]
 fn golden_go_engine() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go_engine"));
-    hold(folder, "templates.jsonl", templates::ENGINE_EXCEPTIONS, templates::check);
+    hold(folder, "go_engine.jsonl", templates::ENGINE_EXCEPTIONS, templates::check);
 }
 
 #[test]

@@ -49,6 +49,12 @@ fn golden_parsers() {
     hold(&folder(), "parsers.jsonl", parsers::EXCEPTIONS, parsers::check);
 }
 
+/// Answers that no model should write: pieces of every grammar in any order, with what Ollama's own code made of them.
+#[test]
+fn golden_parsers_odd() {
+    hold(Path::new(OURS), "parsers_odd.jsonl", parsers::EXCEPTIONS, parsers::check);
+}
+
 #[test]
 fn golden_generic() {
     hold(&folder(), "generic.jsonl", parsers::GENERIC_EXCEPTIONS, parsers::check_generic);

@@ -58,6 +58,13 @@ class Place:
             raise NotRun(f"{path} is not built")
         return str(path)
 
+    def existing(self, folder):
+        """A folder that somebody named."""
+        path = Path(folder).resolve()
+        if not path.is_dir():
+            raise NotRun(f"{path} is not there")
+        return path
+
     def serving(self):
         return self.program(self.llamero)
 

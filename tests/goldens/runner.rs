@@ -24,7 +24,7 @@ pub fn rows(folder: &Path, file: &str) -> Vec<Value> {
     text.lines().filter(|line| !line.is_empty()).map(row).collect()
 }
 
-/// Holds every row of `file` against `check`, which says what differs. Prints how many are equal.
+/// Holds every row of `file` against `check`, which says what differs. Prints how many are equal, and the excused with their reasons.
 ///
 /// Fails where a row differs that is no exception, where an exception is equal after all, and where they are more than one
 /// in a hundred, rounded up.
@@ -37,7 +37,10 @@ pub fn hold(folder: &Path, file: &str, exceptions: Exceptions, check: impl Fn(&V
         match (check(row, &sets), exception) {
             (Ok(()), None) => equal += 1,
             (Ok(()), Some((_, why))) => findings.push(format!("{id}: equal, although it is an exception ({why})")),
-            (Err(_), Some(_)) => excused += 1,
+            (Err(_), Some((_, why))) => {
+                println!("  {file}: excused {id}: {why}");
+                excused += 1;
+            }
             (Err(difference), None) => findings.push(format!("{id}: {difference}")),
         }
     }

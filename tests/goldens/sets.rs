@@ -48,8 +48,11 @@ impl Sets {
         }
     }
 
-    /// The tools that a row names, as they stand there; none where it names none.
-    pub fn raw_tools(&self, row: &Value) -> &[Value] {
-        row["tools"].as_str().map_or(&[], |name| &self.raw_tools[name])
+    /// The tools of a row, as they stand there; none where it has none.
+    pub fn raw_tools<'a>(&'a self, row: &'a Value) -> &'a [Value] {
+        match &row["tools"] {
+            Value::String(name) => &self.raw_tools[name],
+            list => list.as_array().map_or(&[], Vec::as_slice),
+        }
     }
 }

@@ -101,13 +101,16 @@ fn gaps_are_filled_by_tokens_or_by_the_template_that_has_a_suffix() {
     server.create_llamita();
     let template = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ else }}{{ .Prompt }}{{ end }}";
     write(&server, "fim", Variant { template: Some(template), ..Variant::default() });
+    // Where answers begin with thinking, what fills a gap does not.
+    let config = json!({"renderer": "qwen3-vl-thinking", "parser": "qwen3-thinking"});
+    write(&server, "thinks", Variant { config, ..Variant::default() });
     let mut filled = 0;
     for row in recorded() {
         let prompt = row["prompt"].as_str().expect("a prompt");
         let Some(rest) = prompt.strip_prefix("<|fim_prefix|>") else { continue };
         let (before, rest) = rest.split_once("<|fim_suffix|>").expect("a suffix");
         let behind = rest.strip_suffix("<|fim_middle|>").expect("the middle");
-        for model in ["llamita", "fim"] {
+        for model in ["llamita", "fim", "thinks"] {
             let mut request = json!({"model": model, "prompt": before, "suffix": behind, "stream": false,
                                      "options": {"temperature": 0}});
             let reply = server.post("/api/generate", &request.to_string()).json();
@@ -119,6 +122,23 @@ fn gaps_are_filled_by_tokens_or_by_the_template_that_has_a_suffix() {
         filled += 1;
     }
     assert_eq!(filled, 4);
+}
+
+/// Only what needs a renderer asks for one.
+#[test]
+fn a_renderer_that_there_is_not_fails_where_it_has_to_write() {
+    let server = Server::start(&[]);
+    server.create_llamita();
+    write(&server, "odd", Variant { config: json!({"renderer": "nope"}), ..Variant::default() });
+    let chat = json!({"model": "odd", "messages": [{"role": "user", "content": "Hello"}]});
+    let reply = server.post("/api/chat", &chat.to_string());
+    assert_eq!((reply.status, &reply.json()["error"]), (500, &json!("unknown renderer \"nope\"")));
+    let raw = json!({"model": "odd", "prompt": "The capital of France is", "raw": true, "stream": false,
+                     "options": {"temperature": 0}});
+    assert_eq!(server.post("/api/generate", &raw.to_string()).json()["response"], " Paris.");
+    let given = json!({"model": "odd", "prompt": "a", "template": "<{{ .Prompt }}>", "_debug_render_only": true});
+    let reply = server.post("/api/generate", &given.to_string()).json();
+    assert_eq!(reply["_debug_info"]["rendered_template"], "<a>");
 }
 
 #[test]

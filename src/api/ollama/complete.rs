@@ -104,7 +104,7 @@ impl Manner {
             return Err(missing(model, TOOLS));
         }
         let think = if thinks { think.or(Some(Think::On)) } else { think };
-        let (writer, reader) = roles(model, abilities.formatter, dialect)?;
+        let (writer, reader) = roles(model, abilities.formatter, dialect);
         // Harmony knows no more than high.
         let is_harmony = abilities.formatter == Formatter::Harmony;
         let think = think.map(|think| match think {
@@ -116,16 +116,18 @@ impl Manner {
 }
 
 /// Who makes the prompts, and who reads the answers (section 7.1).
-fn roles(model: &Model, formatter: Formatter, dialect: Dialect) -> Result<(Writer, Reader), ApiError> {
+fn roles(model: &Model, formatter: Formatter, dialect: Dialect) -> (Writer, Reader) {
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-    Ok(match formatter {
+    match formatter {
         Formatter::BuiltIn => {
             let writer = match named(&model.config.renderer) {
                 None => Writer::Go,
+                // A name that there is not fails where it has to write, which a raw prompt does not ask for.
                 Some(name) => {
-                    let renderer = render::for_model(&name, &model.name, &model.details.parameter_size);
-                    let renderer = renderer.map_err(|error| ApiError::new(500, error.to_string()))?;
-                    Writer::BuiltIn(renderer.name().to_owned())
+                    Writer::BuiltIn(match render::for_model(&name, &model.name, &model.details.parameter_size) {
+                        Ok(renderer) => renderer.name().to_owned(),
+                        Err(_) => name,
+                    })
                 }
             };
             // A name that there is not is none, silently.
@@ -137,7 +139,7 @@ fn roles(model: &Model, formatter: Formatter, dialect: Dialect) -> Result<(Write
         // Without any template a generate's prompt is the text itself, and a chat's is ChatML.
         Formatter::Nobody if dialect == Dialect::Generate => (Writer::Go, Reader::Go),
         Formatter::Jinja | Formatter::Nobody => (Writer::Gguf, Reader::Gguf),
-    })
+    }
 }
 
 /// JSON for the engine.

@@ -37,7 +37,8 @@ fn answer(app: &App, model: &Arc<Model>, request: GenerateRequest, call: Call) -
     if !request.images.is_empty() {
         return Err(complete::missing(model, VISION));
     }
-    let reader = if request.raw { Reader::Nobody } else { manner.reader };
+    // What fills a gap is no answer in a conversation: nothing of it is thinking, and its white space counts.
+    let reader = if request.raw || !request.suffix.is_empty() { Reader::Nobody } else { manner.reader };
     let reply_context = !request.raw;
     let (prompt, context) = prompt(&request, model, manner.writer);
     complete::submit(

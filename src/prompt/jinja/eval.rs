@@ -104,7 +104,6 @@ impl<'t> Machine<'t> {
                 Ok(self.heap.entries(*dict).get(&Key::Text(name.clone())).cloned().unwrap_or(Value::Undefined))
             }
             Value::Loop(turn) => self.loop_attribute(*turn, name),
-            Value::Undefined => fail(format!("the attribute {name:?} of something that is undefined")),
             Value::Macro(_) if &**name == "name" => Ok(Value::Undefined),
             _ => Ok(Value::Undefined),
         }
@@ -277,6 +276,8 @@ impl Heap {
     /// `value[index]`.
     pub(super) fn item(&self, value: &Value, index: &Value) -> Outcome<Value> {
         let found = match value {
+            // What is undefined is the key of nothing, and has nothing in it, as in llama.cpp.
+            Value::Dict(_) | Value::Namespace(_) if matches!(index, Value::Undefined) => None,
             Value::Dict(dict) | Value::Namespace(dict) => self.entries(*dict).get(&self.key(index)?).cloned(),
             Value::List(list) | Value::Tuple(list) => {
                 let items = self.items(*list);
@@ -287,7 +288,6 @@ impl Heap {
                 let found = place(index, text.chars().count()).and_then(|at| text.chars().nth(at));
                 found.map(|character| Value::str(character.encode_utf8(&mut [0; 4])))
             }
-            Value::Undefined => return fail("an item of something that is undefined"),
             _ => None,
         };
         Ok(found.unwrap_or(Value::Undefined))

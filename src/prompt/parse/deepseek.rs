@@ -14,9 +14,9 @@ const OUTPUTS: &str = "<｜tool▁outputs▁begin｜>";
 const OUTPUTS_END: &str = "<｜tool▁outputs▁end｜>";
 
 static THINK_ENDS: &[Tag] = &[trimming("</think>")];
-static DEEPSEEK_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(CALL), plain(OUTPUT)];
+static DEEPSEEK_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(OUTPUT)];
 static DEEPSEEK_OUTPUT_ENDS: &[Tag] = &[plain(OUTPUT_END)];
-static COGITO_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), plain(CALL), trimming(OUTPUTS)];
+static COGITO_CONTENT_ENDS: &[Tag] = &[trimming(CALLS), trimming(OUTPUTS)];
 static COGITO_OUTPUT_ENDS: &[Tag] = &[plain(OUTPUTS_END)];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,6 @@ impl DeepSeek {
             State::Space => self.held.skip_space() && self.enter(State::Content),
             State::Content => match self.held.stream(self.content_ends, |text| out.content(text)) {
                 Some((0, bytes)) => self.enter_at(bytes, State::Block),
-                // A call outside of a block.
-                Some((1, body)) => self.enter_at(body, State::Call { body }),
                 Some((_, bytes)) => self.pass(bytes, State::Output),
                 None => false,
             },

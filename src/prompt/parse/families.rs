@@ -71,7 +71,7 @@ pub(super) static GEMMA4: Family = Family {
     content_ends: &[trimming("<|tool_call>"), trimming("<|channel>")],
     call_end: CallEnd::Tag("<tool_call|>"),
     after_call: AfterCall::Space(&["<tool_call|>", "<|tool_response>"]),
-    cut: Cut::Read(gemma_call::gemma4),
+    cut: Cut::ReadOrDropped(gemma_call::gemma4),
     think_label: "thought\n",
     keeps_last_space: true,
     decode: gemma_call::gemma4,

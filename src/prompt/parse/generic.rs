@@ -321,8 +321,12 @@ impl Machine for Machinery {
             State::Begin | State::Start | State::Content | State::Done | State::Json { bare: true, .. } => {
                 out.content(text);
             }
-            // Behind a tag a call that was cut off is dropped, and so is all that follows a call.
             State::Calls | State::Json { .. } if bracket && self.found == 0 => out.content(text),
+            // A brace or a quote that is missing looks like an answer that was cut off: either goes out as it is.
+            State::Json { start, .. } if !bracket => {
+                out.unreadable(&text[text[..start].rfind(&self.template.tag).unwrap_or(0)..]);
+            }
+            // What follows a tag or a call without being one is dropped.
             _ => {}
         }
         self.held.clear();
@@ -378,6 +382,14 @@ mod tests {
                 { one_call() },
             ),
             ("", format!("<tool_call>{CALL}"), &format!("<tool_call>{CALL}"), json!([])),
+            // A brace is missing, and a quote.
+            (
+                "<tool_call>",
+                format!("<tool_call>{CALL}</tool_call>\n<tool_call>{{{CALL}</tool_call>"),
+                &format!("<tool_call>{{{CALL}</tool_call>"),
+                one_call(),
+            ),
+            ("<tool_call>", r#"a <tool_call>{"name": "get}}"#.to_owned(), r#"a <tool_call>{"name": "get}}"#, json!([])),
         ] {
             assert_eq!(read(&with_tag(tag, false), &text), (content.to_owned(), calls), "{tag} {text}");
         }

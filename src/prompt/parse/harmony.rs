@@ -10,7 +10,9 @@ const HEADER_END: &str = "<|message|>";
 const CHANNEL: &str = "<|channel|>";
 const CONSTRAIN: &str = "<|constrain|>";
 
-static MESSAGE_ENDS: &[Tag] = &[plain("<|end|>"), plain("<|call|>")];
+static MESSAGE_ENDS: &[Tag] = &[plain("<|end|>")];
+/// What ends the arguments of a call; nothing else may follow them.
+const CALL_ENDS: [&str; 2] = ["<|end|>", "<|call|>"];
 
 /// Tools that the models know by names with a dot.
 const BUILT_IN: [&str; 4] = ["browser.open", "browser.search", "browser.find", "python"];
@@ -111,12 +113,11 @@ impl Harmony {
 
     fn call(&mut self, out: &mut Out<'_>) -> bool {
         let longest = self.held.longest();
-        let texts = [MESSAGE_ENDS[0].text, MESSAGE_ENDS[1].text];
-        if let Found::Whole { at, tag } = self.held.find(&texts)
-            && at + texts[tag].len() <= longest
+        if let Found::Whole { at, tag } = self.held.find(&CALL_ENDS)
+            && at + CALL_ENDS[tag].len() <= longest
         {
             self.finish_call(at, out);
-            return self.pass(at + texts[tag].len(), State::Between);
+            return self.pass(at + CALL_ENDS[tag].len(), State::Between);
         }
         let Some(cut) = self.held.overflow() else { return false };
         out.unreadable(&self.held.text()[..cut]);

@@ -46,8 +46,10 @@ pub(super) enum AfterCall {
 pub(super) enum Cut {
     /// It is dropped: half a call must not act.
     Dropped,
-    /// The end is something that the model may have stopped at, so the call is read as it is.
+    /// The end is something that the model may have stopped at, so the call is read as it is; if it cannot be, it is text.
     Read(fn(&str, &Tools) -> Calls),
+    /// The same, but what cannot be read was cut off in the middle after all, and is dropped.
+    ReadOrDropped(fn(&str, &Tools) -> Calls),
 }
 
 /// Where a machine starts.
@@ -302,7 +304,7 @@ impl Tagged {
         if is_content {
             out.content(text);
         } else if self.shows_thinking {
-            out.thinking(text);
+            out.thinking(text.trim_end());
         }
     }
 }
@@ -319,9 +321,12 @@ impl Machine for Tagged {
             State::Begin(_) | State::Content => self.finish_text(true, out),
             State::Bare => self.finish_bare(out),
             State::Call { body, .. } => {
-                if let Cut::Read(decode) = self.family.cut {
-                    let text = self.held.text();
-                    out.calls(decode(&text[body..], &self.tools), text);
+                let text = self.held.text();
+                let read = |decode: fn(&str, &Tools) -> Calls| decode(&text[body..], &self.tools);
+                match self.family.cut {
+                    Cut::Dropped => {}
+                    Cut::Read(decode) => _ = out.calls(read(decode), text),
+                    Cut::ReadOrDropped(decode) => _ = read(decode).map(|calls| out.calls(Ok(calls), text)),
                 }
             }
             State::ThinkSpace | State::ContentSpace | State::AfterCall => {}

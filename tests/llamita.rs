@@ -7,10 +7,13 @@ use std::sync::Mutex;
 
 use llamero::engine::backend::{Backend, Batch, DecodeError, LoadPlan, Pos, SeqId, Token, Vocabulary};
 use llamero::engine::ffi::{LlamaLoader, LoadError};
+use llamero::engine::kv::{KvCache, KvType};
+use llamero::engine::memory;
 use llamero::engine::scheduler::Capacity;
 use llamero::engine::scheduler::trace::{self, Happened, Line};
 use llamero::engine::sequence::{Limits, RequestId};
 use llamero::engine::synthetic::{Shape, SyntheticBackend};
+use llamero::model::gguf::{Arrays, Footprint, Gguf};
 use llamero::prompt::{RenderOptions, Template};
 
 const CELLS: u32 = 4096;
@@ -53,7 +56,16 @@ fn recorded() -> Vec<Recorded> {
 
 fn plan(path: PathBuf) -> LoadPlan {
     let (cells, batch_rows) = (CELLS, BATCH_ROWS);
-    LoadPlan { path, cells, batch_rows, gpu_layers: 0, main_gpu: None, mmap: true, threads: 1 }
+    LoadPlan {
+        path,
+        cells,
+        batch_rows,
+        gpu_layers: 0,
+        main_gpu: None,
+        mmap: true,
+        threads: 1,
+        cache: KvCache::default(),
+    }
 }
 
 fn llamita() -> Box<dyn Backend> {
@@ -323,6 +335,56 @@ fn a_full_pool_says_so_and_takes_nothing() {
     assert_eq!(backend.decode(&hundred(2)), Err(DecodeError::NoRoom { rows: 100 }));
     backend.remove(0, 0, -1);
     assert_eq!(backend.decode(&hundred(2)), Ok(()), "the failed batch left no positions behind");
+}
+
+/// How the KV memory can be made, on a model whose heads have 32 numbers.
+const CACHES: [(Option<bool>, KvType); 4] =
+    [(None, KvType::F16), (Some(false), KvType::F16), (Some(true), KvType::Q8_0), (Some(false), KvType::Q8_0)];
+
+#[test]
+fn what_a_load_takes_is_known_before_it() {
+    let file = std::fs::File::open(data("llamita-f16.gguf")).expect("llamita is there");
+    let bytes = file.metadata().expect("it has a length").len();
+    let footprint = Footprint::of(&Gguf::read(file, bytes, Arrays::Skip).expect("llamita is a GGUF"));
+    assert_eq!((footprint.weights, footprint.heads, footprint.vocabulary), (2_233_856, 4, 1024));
+    let mut wrong = Vec::new();
+    for (flash_attention, kind) in CACHES {
+        for (cells, batch_rows) in [(256, 128), (4096, 128), (65536, 512)] {
+            let cache = KvCache::of(flash_attention, kind);
+            let plan = LoadPlan { cells, batch_rows, cache, ..plan(data("llamita-f16.gguf")) };
+            let backend = LlamaLoader::new().load(&plan, &|_| true).expect("llamita loads");
+            let (needed, taken) = (memory::needed(&footprint, &plan), backend.facts().bytes);
+            if needed < taken - taken / 20 || needed > taken + taken / 2 {
+                wrong.push(format!("{cells} cells, {cache:?}: {needed} expected, {taken} taken"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_kv_memory_is_made_as_asked() {
+    let records = recorded();
+    let load = |(flash_attention, kind)| {
+        let plan = LoadPlan { cache: KvCache::of(flash_attention, kind), ..plan(data("llamita-f16.gguf")) };
+        LlamaLoader::new().load(&plan, &|_| true).expect("llamita loads")
+    };
+    let [mut fast, mut slow, mut small, mut keys] = CACHES.map(load);
+    for backend in [&mut fast, &mut slow] {
+        answer_all(&mut **backend, &records[..8], 1);
+    }
+    // 4096 cells of 5 layers, two rows of 64 numbers of 16 bits: q8_0 takes 34 bytes for 64.
+    let kv = 4096 * 5 * 2 * 64 * 2;
+    let saved = kv - kv * 34 / 64;
+    // The log tells hundredths of a mebibyte.
+    assert!((fast.facts().bytes - small.facts().bytes).abs_diff(saved) < 20_000);
+    assert!((slow.facts().bytes - keys.facts().bytes).abs_diff(saved / 2) < 20_000);
+    for backend in [&mut small, &mut keys] {
+        let mut batch = Batch::default();
+        batch.push(65, 0, 0, true);
+        assert_eq!(backend.decode(&batch), Ok(()));
+        assert!(backend.logits(0).iter().all(|logit| logit.is_finite()));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::json::Request;
 use super::ollama::error::ApiError;
 use super::{Answer, App, Call, Outcome, json};
 use crate::engine::wire::{Details, Dialect, LoadOptions, ModelRef, ReplyFormat, Submit, Synthetic, Work};
+use crate::model::gguf::Footprint;
 
 /// How long the engine may take to say what it holds.
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
@@ -60,6 +61,8 @@ pub fn synthetic_stream(mut body: Vec<u8>, call: Call) -> Outcome {
             path: std::path::PathBuf::new(),
             load: LoadOptions::default(),
             details: Details::default(),
+            trained_context: 0,
+            footprint: Footprint::default(),
         },
         keep_alive: None,
         reply: ReplyFormat { dialect: Dialect::Generate, framing: call.framing(true), model: "synthetic".into() },

@@ -74,6 +74,7 @@ mod llama {
             main_gpu: None,
             mmap: true,
             threads: args.threads.unwrap_or(0),
+            cache: settings.kv_cache(),
         };
         let failed = |error: &dyn std::fmt::Display| CliError::Bench(error.to_string());
         let mut backend = LlamaLoader::new().load(&plan, &|_| true).map_err(|error| failed(&error))?;

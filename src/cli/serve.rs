@@ -233,5 +233,6 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         queue: u32::try_from(settings.max_queue).unwrap_or(u32::MAX),
         context: settings.context_length.unwrap_or(0),
         keep_alive: settings.keep_alive,
+        cache: settings.kv_cache(),
     }
 }

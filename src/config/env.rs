@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::config::duration;
 use crate::config::host::Host;
 use crate::config::limits;
+use crate::engine::kv::{KvCache, KvType};
 use crate::engine::wire::KeepAlive;
 
 /// Where the server listens and clients connect; see [`Host`]. Default `127.0.0.1:11434`.
@@ -43,8 +44,6 @@ pub const OLLAMA_NO_CLOUD: &str = "OLLAMA_NO_CLOUD";
 
 /// Variables of Ollama that are accepted and change nothing here, each with the reason that the log tells.
 pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("OLLAMA_FLASH_ATTENTION", "flash attention is on wherever the device can do it"),
-    ("OLLAMA_KV_CACHE_TYPE", "the KV memory is f16"),
     ("OLLAMA_LOAD_TIMEOUT", "a load has no limit yet"),
     ("OLLAMA_GPU_OVERHEAD", "memory is not set aside yet"),
     ("OLLAMA_SCHED_SPREAD", "models are not spread over devices yet"),
@@ -125,8 +124,8 @@ pub struct Settings {
     pub context_length: Option<u32>,
     /// [`OLLAMA_FLASH_ATTENTION`]; `None`: where every device supports it.
     pub flash_attention: Option<bool>,
-    /// [`OLLAMA_KV_CACHE_TYPE`] in lower case; `None`: f16.
-    pub kv_cache_type: Option<String>,
+    /// [`OLLAMA_KV_CACHE_TYPE`].
+    pub kv_cache_type: KvType,
     /// [`OLLAMA_ORIGINS`], as written.
     pub origins: Vec<String>,
     /// [`OLLAMA_DEBUG`].
@@ -212,7 +211,7 @@ impl Settings {
                 .filter(|n| *n > 0)
                 .map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             flash_attention: env.flag(OLLAMA_FLASH_ATTENTION),
-            kv_cache_type: env.text(OLLAMA_KV_CACHE_TYPE).map(|text| text.to_lowercase()),
+            kv_cache_type: env.kv_type(),
             origins: env
                 .text(OLLAMA_ORIGINS)
                 .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect()),
@@ -227,6 +226,13 @@ impl Settings {
             },
             warnings: env.finish(),
         }
+    }
+}
+
+impl Settings {
+    /// What [`OLLAMA_FLASH_ATTENTION`] and [`OLLAMA_KV_CACHE_TYPE`] come to together.
+    pub fn kv_cache(&self) -> KvCache {
+        KvCache::of(self.flash_attention, self.kv_cache_type)
     }
 }
 
@@ -277,6 +283,21 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             self.warnings.push(format!("{name}: {error}, using {}s", default_ns / 1_000_000_000));
             default_ns
         })
+    }
+
+    /// The name of a type in any case; other text is told, and f16 serves.
+    fn kv_type(&mut self) -> KvType {
+        let Some(text) = self.text(OLLAMA_KV_CACHE_TYPE) else { return KvType::default() };
+        let kind = KvType::named(&text.to_lowercase());
+        if kind.is_none() {
+            let names = KvType::names().collect::<Vec<_>>().join(", ");
+            self.warnings.push(format!("{OLLAMA_KV_CACHE_TYPE}={text:?} is none of {names}, using f16"));
+        }
+        let kind = kind.unwrap_or_default();
+        if self.flag(OLLAMA_FLASH_ATTENTION) == Some(false) && kind.is_quantized() {
+            self.warnings.push(format!("{OLLAMA_KV_CACHE_TYPE}={text} is for keys only: values need flash attention"));
+        }
+        kind
     }
 
     /// A duration of at least a sweep.
@@ -334,7 +355,7 @@ mod tests {
             max_queue: 512,
             context_length: None,
             flash_attention: None,
-            kv_cache_type: None,
+            kv_cache_type: KvType::F16,
             origins: Vec::new(),
             log_level: LogLevel::Info,
             no_prune: false,
@@ -350,7 +371,7 @@ mod tests {
     fn spaces_then_quotes_are_cut_off() {
         let settings = with(&[(OLLAMA_MODELS, "  \"/srv/models\" "), (OLLAMA_KV_CACHE_TYPE, "'Q8_0'")]);
         assert_eq!(settings.models, PathBuf::from("/srv/models"));
-        assert_eq!(settings.kv_cache_type.as_deref(), Some("q8_0"));
+        assert_eq!(settings.kv_cache_type, KvType::Q8_0);
     }
 
     #[test]
@@ -379,6 +400,17 @@ mod tests {
         }
         assert_eq!(with(&[(OLLAMA_FLASH_ATTENTION, "")]).flash_attention, None);
         assert!(with(&[(OLLAMA_NOPRUNE, "yes")]).no_prune);
+    }
+
+    #[test]
+    fn the_kv_memory_follows_two_variables() {
+        let settings = with(&[(OLLAMA_KV_CACHE_TYPE, "Q4_0"), (OLLAMA_FLASH_ATTENTION, "0")]);
+        assert_eq!(settings.kv_cache(), KvCache::of(Some(false), KvType::Q4_0));
+        assert_eq!(settings.warnings, ["OLLAMA_KV_CACHE_TYPE=Q4_0 is for keys only: values need flash attention"]);
+        let settings = with(&[(OLLAMA_KV_CACHE_TYPE, "q9")]);
+        assert_eq!(settings.kv_cache(), KvCache::default());
+        let names = "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl";
+        assert_eq!(settings.warnings, [format!("OLLAMA_KV_CACHE_TYPE=\"q9\" is none of {names}, using f16")]);
     }
 
     #[test]

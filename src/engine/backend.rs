@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::kv::KvCache;
+
 /// An entry of the vocabulary.
 pub type Token = i32;
 /// A position in a sequence, from 0.
@@ -184,4 +186,6 @@ pub struct LoadPlan {
     pub mmap: bool,
     /// Threads of the CPU backend; 0: one per core.
     pub threads: u32,
+    /// What the KV memory is made of.
+    pub cache: KvCache,
 }

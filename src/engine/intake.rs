@@ -6,20 +6,15 @@ use crossbeam::channel::Sender;
 
 use super::frames::{self, FrameError};
 use super::inference::Inbox;
-use super::loader::Loader;
 use super::wire::ToEngine;
 
 /// Reads a core's messages until its socket ends, and says so. Blocks while the inbox is full, which in turn blocks the
 /// core's sender: nothing piles up in between.
-pub fn read_core(core: usize, mut socket: UnixStream, inbox: &Sender<Inbox>, loader: &dyn Loader) {
+pub fn read_core(core: usize, mut socket: UnixStream, inbox: &Sender<Inbox>) {
     let mut buffer = Vec::new();
     loop {
         let letter = match frames::read::<ToEngine>(&mut socket, &mut buffer) {
-            Ok(ToEngine::Submit(submit)) => {
-                // A look at the file system: here, because the inference thread never waits for one.
-                let estimate = loader.estimate(&submit.model.path);
-                Inbox::Submit { core, submit, estimate }
-            }
+            Ok(ToEngine::Submit(submit)) => Inbox::Submit { core, submit },
             Ok(ToEngine::Cancel(stream)) => Inbox::Cancel { core, stream },
             Ok(ToEngine::Pause(stream)) => Inbox::Pause { core, stream },
             Ok(ToEngine::Resume(stream)) => Inbox::Resume { core, stream },

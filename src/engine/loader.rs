@@ -1,10 +1,10 @@
 //! How a model gets into memory: done on a thread of its own, stopped when nobody wants it any more.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backend::{Backend, LoadPlan};
+use super::memory::Bytes;
 
 /// Why a model could not be loaded.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub enum LoadError {
     /// It needs more memory than there is.
     #[error("the model does not fit into memory")]
     NoMemory,
+    /// It would need more memory than there is. Ollama's words.
+    #[error("model requires more system memory ({}) than is available ({})", Bytes(*.needed), Bytes(*.available))]
+    TooLarge {
+        /// Bytes that it would take.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+    },
     /// The file, the device or llama.cpp says no. The sentence names no path.
     #[error("{0}")]
     Refused(String),
@@ -22,10 +30,9 @@ pub enum LoadError {
 
 /// Puts models into memory.
 pub trait Loader: Send + Sync {
-    /// Bytes that the model will take, as far as can be told without loading it: the length of its file, unless a
-    /// loader knows better. 0 if there is no such file.
-    fn estimate(&self, path: &Path) -> u64 {
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    /// Bytes that a load by this plan may take right now; without a limit, unless a loader knows better.
+    fn available(&self, _plan: &LoadPlan) -> u64 {
+        u64::MAX
     }
 
     /// Loads a model and makes its context. `keep_going` is told the progress (0 to 1) now and then, and ends the load

@@ -15,57 +15,17 @@ use super::backend::{Facts, LoadPlan};
 use super::loader::{LoadError, StopLoad};
 use super::sequence::RequestId;
 use super::wire::{KeepAlive, LoadOptions, Loaded, ModelRef};
-use crate::config::limits::{CONTEXT_DEFAULT, CONTEXT_MIN, LOADED_MODELS_MAX};
+use crate::config::limits::LOADED_MODELS_MAX;
 
+mod room;
 #[cfg(test)]
 mod tests;
+
+pub use room::Room;
 
 /// Names one loaded model. A model that is loaded again gets another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelId(pub u64);
-
-/// How many models may be loaded, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Most models at once (`OLLAMA_MAX_LOADED_MODELS`); 0: what memory holds.
-    pub models: usize,
-    /// Bytes that all models together may take. A single model may be larger: trying it is the only way to know.
-    pub bytes: u64,
-    /// Keep-alive of a model whose requests do not say (`OLLAMA_KEEP_ALIVE`).
-    pub keep_alive: KeepAlive,
-    /// Context of a request that does not say (`OLLAMA_CONTEXT_LENGTH`), in tokens; 0: [`CONTEXT_DEFAULT`].
-    pub context: u32,
-    /// Cells of a model's KV pool, unless a request wants a larger context.
-    pub cells: u32,
-    /// Rows of a batch of a model whose requests do not say.
-    pub batch_rows: u32,
-}
-
-impl Room {
-    /// The context that a request gets from a model that was trained with `trained` tokens (0: not known yet).
-    pub fn context(&self, options: &LoadOptions, trained: u32) -> u32 {
-        let wanted = match (options.num_ctx, self.context) {
-            (0, 0) => CONTEXT_DEFAULT,
-            (0, default) => default,
-            (asked, _) => asked,
-        };
-        let context = if trained == 0 { wanted } else { wanted.min(trained) };
-        context.max(CONTEXT_MIN as u32)
-    }
-
-    fn plan(&self, model: &ModelRef) -> LoadPlan {
-        let options = &model.load;
-        LoadPlan {
-            path: model.path.clone(),
-            cells: self.cells.max(self.context(options, 0)),
-            batch_rows: if options.num_batch == 0 { self.batch_rows } else { options.num_batch },
-            gpu_layers: options.num_gpu,
-            main_gpu: options.main_gpu,
-            mmap: options.use_mmap.unwrap_or(true),
-            threads: options.num_thread,
-        }
-    }
-}
 
 /// A request that wants a model.
 #[derive(Debug, Clone)]
@@ -76,8 +36,6 @@ pub struct Want {
     pub model: ModelRef,
     /// How long the model shall stay afterwards.
     pub keep_alive: Option<KeepAlive>,
-    /// Bytes that it will take, about.
-    pub estimate: u64,
 }
 
 /// What the caller has to do.
@@ -89,6 +47,8 @@ pub enum Action {
         model: ModelId,
         /// How.
         plan: LoadPlan,
+        /// Bytes that it will take; 0: not known.
+        needed: u64,
         /// Tells that it is not wanted any more.
         stop: StopLoad,
     },
@@ -130,15 +90,14 @@ struct Entry {
     plan: LoadPlan,
     state: State,
     keep_alive: KeepAlive,
-    estimate: u64,
+    /// Bytes that it was expected to take.
+    needed: u64,
     /// When a request last came or went.
     used_at: u64,
     /// Takes no more requests, and goes when it is idle.
     retiring: bool,
     /// Its client asked for it to go, as `ps` shows.
     unloading: bool,
-    /// It did not fit once already.
-    retried: bool,
 }
 
 impl Entry {
@@ -148,7 +107,7 @@ impl Entry {
 
     fn bytes(&self) -> u64 {
         match &self.state {
-            State::Loading { .. } => self.estimate,
+            State::Loading { .. } => self.needed,
             State::Ready { facts, .. } => facts.bytes,
         }
     }
@@ -266,13 +225,17 @@ impl Models {
 
     /// A load has ended.
     pub fn loaded(&mut self, model: ModelId, result: Result<Facts, LoadError>, now: u64) {
-        let Some(index) = self.entries.iter().position(|entry| entry.id == model) else { return };
-        let retry = result == Err(LoadError::NoMemory) && !self.entries[index].retried && self.evict_idle();
+        if !self.entries.iter().any(|entry| entry.id == model) {
+            return;
+        }
+        let is_short = matches!(result, Err(LoadError::NoMemory | LoadError::TooLarge { .. }));
+        // Without the models that nobody uses there may be room.
+        let retry = is_short && self.evict_idle();
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == model) else { return };
         let State::Loading { waiters, stop } = &mut entry.state else { return };
         if retry {
-            entry.retried = true;
-            self.actions.push(Action::Load { model, plan: entry.plan.clone(), stop: stop.clone() });
+            let (plan, needed, stop) = (entry.plan.clone(), entry.needed, stop.clone());
+            self.actions.push(Action::Load { model, plan, needed, stop });
             return;
         }
         let waiters = std::mem::take(waiters);
@@ -344,7 +307,7 @@ impl Models {
 
     /// Serves a request, or gives it back if it has to wait. `room`: whether a load may be started.
     fn serve(&mut self, want: Want, room: &mut bool, now: u64) -> Option<Want> {
-        let context = self.room.context(&want.model.load, 0);
+        let context = self.room.context(&want.model.load, want.model.trained_context);
         if let Some(index) = self.entries.iter().position(|entry| entry.model.path == want.model.path) {
             let entry = &mut self.entries[index];
             if !entry.retiring && !entry.contradicts(&want.model.load, context) {
@@ -359,11 +322,12 @@ impl Models {
             }
             self.evict(index);
         }
-        if !*room || !self.make_room(want.estimate) {
+        let (plan, needed) = self.room.plan(&want.model);
+        if !*room || !self.make_room(needed) {
             *room = false;
             return Some(want);
         }
-        self.start(want, now);
+        self.start(want, plan, needed, now);
         None
     }
 
@@ -384,30 +348,28 @@ impl Models {
         }
     }
 
-    fn start(&mut self, want: Want, now: u64) {
+    fn start(&mut self, want: Want, plan: LoadPlan, needed: u64, now: u64) {
         self.named += 1;
         let (id, stop) = (ModelId(self.named), StopLoad::default());
-        let plan = self.room.plan(&want.model);
-        self.actions.push(Action::Load { model: id, plan: plan.clone(), stop: stop.clone() });
+        self.actions.push(Action::Load { model: id, plan: plan.clone(), needed, stop: stop.clone() });
         self.entries.push(Entry {
             id,
             model: want.model,
             plan,
             state: State::Loading { waiters: vec![want.request], stop },
             keep_alive: want.keep_alive.unwrap_or(self.room.keep_alive),
-            estimate: want.estimate,
+            needed,
             used_at: now,
             retiring: false,
             unloading: false,
-            retried: false,
         });
     }
 
     /// Sees to room for one more model. False: it has to wait for one that is in use.
-    fn make_room(&mut self, estimate: u64) -> bool {
+    fn make_room(&mut self, needed: u64) -> bool {
         loop {
             let used: u64 = self.entries.iter().map(Entry::bytes).sum();
-            let fits = self.entries.len() < self.room.models && used.saturating_add(estimate) <= self.room.bytes;
+            let fits = self.entries.len() < self.room.models && used.saturating_add(needed) <= self.room.bytes;
             if self.entries.is_empty() || fits {
                 return true;
             }

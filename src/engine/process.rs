@@ -13,6 +13,7 @@ use super::handover::{self, Handover};
 use super::inference::{self, Inbox, Inference, Settings, Workers};
 use super::intake;
 use super::loader::Loader;
+use super::memory;
 use super::models::Room;
 use super::templates::Templates;
 use super::wire::{Control, EngineSettings, Event};
@@ -41,12 +42,11 @@ pub fn run(control: &UnixStream) -> io::Result<()> {
 
     let (inbox, letters) = channel::bounded(INBOX_MAX);
     let (events, told) = channel::bounded(EVENTS_MAX);
-    let loader = loader();
-    let workers = Workers::start(PREPARERS, &Arc::new(Templates::default()), loader.clone(), &inbox)?;
+    let workers = Workers::start(PREPARERS, &Arc::new(Templates::default()), loader(), &inbox)?;
     for (core, socket) in sockets.into_iter().enumerate() {
-        let (inbox, loader) = (inbox.clone(), loader.clone());
+        let inbox = inbox.clone();
         let name = format!("intake-{core}");
-        thread::Builder::new().name(name).spawn(move || intake::read_core(core, socket, &inbox, &*loader))?;
+        thread::Builder::new().name(name).spawn(move || intake::read_core(core, socket, &inbox))?;
     }
     let tell = control.try_clone()?;
     thread::Builder::new().name("events".into()).spawn(move || tell_supervisor(&tell, &told))?;
@@ -105,6 +105,7 @@ fn inference_settings(settings: &EngineSettings) -> Settings {
             context: settings.context,
             cells,
             batch_rows: PREFILL_CHUNK_TOKENS as u32,
+            cache: settings.cache,
         },
         parallel: settings.parallel as usize,
         queue: settings.queue as usize,
@@ -120,14 +121,7 @@ fn memory_bytes() -> u64 {
             return gpus;
         }
     }
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    let available = kilobytes.map_or(u64::MAX, |kilobytes| kilobytes.saturating_mul(1024));
-    available.min(limit.unwrap_or(u64::MAX)) / 10 * 9
+    memory::available() / 10 * 9
 }
 
 #[cfg(feature = "llama")]

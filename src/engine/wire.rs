@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::kv::KvCache;
 use crate::model::Think;
+use crate::model::gguf::Footprint;
 
 /// Names one reply on the core that asked for it. A key is never used twice on a core.
 pub type StreamKey = u64;
@@ -58,6 +60,10 @@ pub struct ModelRef {
     pub load: LoadOptions,
     /// What `ps` shows of it: family, parameter size and so on.
     pub details: Details,
+    /// Context length that it was trained with, in tokens; 0: not known.
+    pub trained_context: u32,
+    /// What it takes in memory.
+    pub footprint: Footprint,
 }
 
 /// The `details` object of `tags` and `ps`.
@@ -335,6 +341,8 @@ pub struct EngineSettings {
     pub context: u32,
     /// `OLLAMA_KEEP_ALIVE`: how long a model stays when no request says so.
     pub keep_alive: KeepAlive,
+    /// `OLLAMA_FLASH_ATTENTION` and `OLLAMA_KV_CACHE_TYPE`.
+    pub cache: KvCache,
 }
 
 /// From the supervisor to the engine.

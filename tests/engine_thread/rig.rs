@@ -13,6 +13,7 @@ use llamero::engine::clock::monotonic_ns;
 use llamero::engine::frames;
 use llamero::engine::inference::{self, Inbox, Inference, Settings, Workers};
 use llamero::engine::intake::read_core;
+use llamero::engine::kv::KvCache;
 use llamero::engine::loader::{LoadError, Loader};
 use llamero::engine::models::Room;
 use llamero::engine::synthetic::{Shape, SyntheticBackend};
@@ -21,6 +22,7 @@ use llamero::engine::wire::{
     Chat, Completion, Control, Count, Details, Dialect, Event, Framing, KeepAlive, LoadOptions, Loaded, ModelRef,
     Prompt, Reader, ReplyFormat, Sampling, StreamKey, Submit, ToEngine, Work, Writer,
 };
+use llamero::model::gguf::Footprint;
 use llamero::stream::back::Outbox;
 use llamero::stream::front::{CoreFront, Slot};
 use llamero::stream::region::Region;
@@ -78,6 +80,8 @@ pub fn submit(stream: StreamKey, work: Work) -> Submit {
             path: "blob".into(),
             load: LoadOptions { num_gpu: -1, ..LoadOptions::default() },
             details: Details::default(),
+            trained_context: 0,
+            footprint: Footprint::default(),
         },
         keep_alive: None,
         reply: ReplyFormat { dialect: Dialect::Generate, framing: Framing::Chunked, model: "m".into() },
@@ -177,6 +181,7 @@ impl Rig {
             context: 0,
             cells: 16384,
             batch_rows: 512,
+            cache: KvCache::default(),
         };
         let mut settings = Settings { room, parallel: 0, queue: 512 };
         change(&mut settings);
@@ -185,8 +190,8 @@ impl Rig {
         let thread = thread::spawn(move || inference::run(inference, &letters));
         let cores = (0..cores).map(|core| {
             let (near, far) = UnixStream::pair().unwrap();
-            let (inbox, loader) = (inbox.clone(), loader.clone());
-            thread::spawn(move || read_core(core, far, &inbox, &*loader));
+            let inbox = inbox.clone();
+            thread::spawn(move || read_core(core, far, &inbox));
             let front = CoreFront::new(region.clone(), core);
             let waker = near.try_clone().unwrap();
             front.on_starved(Box::new(move || frames::write(&mut &waker, &ToEngine::Wake).unwrap()));

@@ -15,6 +15,8 @@ mod formats;
 #[cfg(feature = "llama")]
 mod llamita;
 #[cfg(feature = "llama")]
+mod memory;
+#[cfg(feature = "llama")]
 mod models;
 #[cfg(feature = "llama")]
 mod text;

@@ -165,16 +165,21 @@ impl Server {
     #[cfg(feature = "llama")]
     pub fn create_llamita(&self) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/llamita/llamita-f16.gguf");
-        let bytes = std::fs::read(path).expect("llamita");
-        let digest = "sha256:42848f30765b98a18d6ed6818d1a89961e2357660d6a1ffce55df523b5b176f5";
+        self.create("llamita", &std::fs::read(path).expect("llamita"));
+    }
+
+    /// Puts a GGUF into the store by the routes.
+    #[cfg(feature = "llama")]
+    pub fn create(&self, name: &str, bytes: &[u8]) {
+        let digest = llamero::model::Digest::of(bytes).to_string();
         let mut client = self.connect();
         client.send(
             format!("POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", bytes.len())
                 .as_bytes(),
         );
-        client.send(&bytes);
+        client.send(bytes);
         assert_eq!(client.reply().status, 201);
-        let body = format!(r#"{{"model":"llamita","files":{{"llamita.gguf":"{digest}"}},"stream":false}}"#);
+        let body = format!(r#"{{"model":"{name}","files":{{"{name}.gguf":"{digest}"}},"stream":false}}"#);
         let reply = self.post("/api/create", &body);
         assert_eq!(reply.status, 200, "{}", reply.text());
     }

@@ -14,6 +14,7 @@ use crate::engine::wire::{
     self, Completion, Dialect, KeepAlive, ModelRef, Prompt, Reader, ReplyFormat, Submit, Work, Writer,
 };
 use crate::model::capabilities::{COMPLETION, Formatter, THINKING, TOOLS};
+use crate::model::gguf::Footprint;
 use crate::model::think::Level;
 use crate::model::{self, Message, Tool};
 use crate::prompt::parse::known;
@@ -196,6 +197,7 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
             render_only: asked.render_only,
         })),
     };
+    let facts = model.facts.as_deref();
     Ok(Outcome::Engine(Box::new(Submit {
         stream: 0,
         received_ns: call.received_ns,
@@ -205,6 +207,8 @@ pub fn submit(app: &App, model: &Model, call: Call, asked: Asked) -> Result<Outc
             path: weights(model)?,
             load: resolved.load,
             details: details(&model.details),
+            trained_context: facts.map_or(0, |facts| u32::try_from(facts.context_length).unwrap_or(u32::MAX)),
+            footprint: facts.map_or_else(Footprint::default, |facts| facts.footprint),
         },
         keep_alive: asked.keep_alive,
         reply: ReplyFormat { dialect: asked.dialect, framing, model: asked.model },

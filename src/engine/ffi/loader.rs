@@ -17,7 +17,8 @@ use super::model::{Model, NoModel};
 use super::vocabulary::LlamaVocabulary;
 use crate::config::limits::{POOL_CELLS_MAX, RECURRENT_SEQUENCES_MAX, SEQUENCES_MAX};
 use crate::engine::backend::{Backend, Facts, LoadPlan};
-use crate::engine::loader;
+use crate::engine::kv::KvType;
+use crate::engine::{loader, memory};
 
 /// llama.cpp computes attention on the CPU row by row up to here, and from 64 rows on in tiles.
 const CPU_PLAIN_ROWS: usize = 63;
@@ -214,6 +215,16 @@ impl LlamaLoader {
 }
 
 impl loader::Loader for LlamaLoader {
+    /// Without a GPU, what the machine has; with one, that and what the GPUs have, because layers may lie on either.
+    fn available(&self, plan: &LoadPlan) -> u64 {
+        let host = memory::available();
+        if self.gpus.is_empty() || plan.gpu_layers == 0 {
+            return host;
+        }
+        let gpus = devices().into_iter().filter(|device| device.is_gpu);
+        gpus.fold(host, |sum, device| sum.saturating_add(device.free))
+    }
+
     fn load(&self, plan: &LoadPlan, keep_going: &dyn Fn(f32) -> bool) -> Result<Box<dyn Backend>, loader::LoadError> {
         LlamaLoader::load(self, plan, keep_going).map_err(|error| match error {
             LoadError::Stopped => loader::LoadError::Stopped,
@@ -236,13 +247,33 @@ fn context_parameters(plan: &LoadPlan, sequences: usize) -> sys::llama_context_p
     parameters.n_outputs_max = sequences as u32;
     parameters.n_threads = threads.min(i32::MAX as u32) as i32;
     parameters.n_threads_batch = parameters.n_threads;
-    parameters.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_AUTO;
+    parameters.flash_attn_type = match plan.cache.flash_attention {
+        None => sys::LLAMA_FLASH_ATTN_TYPE_AUTO,
+        Some(true) => sys::LLAMA_FLASH_ATTN_TYPE_ENABLED,
+        Some(false) => sys::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+    };
+    parameters.type_k = ggml_type(plan.cache.keys);
+    parameters.type_v = ggml_type(plan.cache.values);
     // One pool that all sequences share. With so many of them a sliding window's cache is as large as the pool anyway,
     // and a full one keeps prefixes whole.
     parameters.kv_unified = true;
     parameters.swa_full = true;
     parameters.no_perf = true;
     parameters
+}
+
+fn ggml_type(kind: KvType) -> sys::ggml_type {
+    match kind {
+        KvType::F32 => sys::GGML_TYPE_F32,
+        KvType::F16 => sys::GGML_TYPE_F16,
+        KvType::Bf16 => sys::GGML_TYPE_BF16,
+        KvType::Q8_0 => sys::GGML_TYPE_Q8_0,
+        KvType::Q5_1 => sys::GGML_TYPE_Q5_1,
+        KvType::Q5_0 => sys::GGML_TYPE_Q5_0,
+        KvType::Q4_1 => sys::GGML_TYPE_Q4_1,
+        KvType::Q4_0 => sys::GGML_TYPE_Q4_0,
+        KvType::Iq4Nl => sys::GGML_TYPE_IQ4_NL,
+    }
 }
 
 /// Fills in why a load failed from what the log said.

@@ -65,11 +65,17 @@ impl Heard {
                 None => self.buffers.push(buffer),
             }
         }
-        for mark in ["error loading model: ", "failed to initialize the context: ", "failed to quantize: "] {
-            if let Some((_, reason)) = line.split_once(mark) {
-                let reason = reason.trim();
-                self.reason = Some(reason.strip_prefix("llama_model_loader: ").unwrap_or(reason).to_owned());
-            }
+        const MARKS: [&str; 4] = [
+            "error loading model: ",
+            "failed to initialize the context: ",
+            "failed to quantize: ",
+            "llama_init_from_model: ",
+        ];
+        // The last names a function that says more than why it failed: what it says is a reason where nothing better comes.
+        let told = MARKS.iter().find_map(|mark| line.split_once(mark));
+        if let Some((_, reason)) = told {
+            let reason = reason.trim();
+            self.reason = Some(reason.strip_prefix("llama_model_loader: ").unwrap_or(reason).to_owned());
         }
     }
 }

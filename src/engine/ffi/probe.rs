@@ -5,6 +5,7 @@ use std::path::Path;
 use super::loader::{Care, LlamaLoader, LoadError};
 use crate::config::limits::PROBE_CELLS;
 use crate::engine::backend::{Batch, Facts, LoadPlan, Pos, Token};
+use crate::engine::kv::KvCache;
 
 /// Rows of a probe's batches: more than one, because llama.cpp computes a single row by other means.
 const ROWS: usize = 8;
@@ -25,6 +26,7 @@ impl LlamaLoader {
             main_gpu: None,
             mmap: true,
             threads,
+            cache: KvCache::default(),
         };
         let mut backend = self.load_with(&plan, Care::Probe, &|_| true)?;
         let tokens = backend.vocabulary().tokenize(TEXT, true, true).unwrap_or_default();

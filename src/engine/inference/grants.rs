@@ -18,9 +18,17 @@ impl Inference {
             }
             for action in actions {
                 match action {
-                    Action::Load { model, plan, stop } => self.workers.load(LoadJob::Load { model, plan, stop }),
+                    Action::Load { model, plan, needed, stop } => {
+                        if plan.cells < self.settings.room.cells {
+                            tracing::warn!(cells = plan.cells, "memory has room for a smaller KV pool only");
+                        }
+                        self.workers.load(LoadJob::Load { model, plan, needed, stop });
+                    }
                     Action::Unload(model) => self.unload(model),
                     Action::Grant { request, model } => self.grant(request, model),
+                    Action::Refuse { request, error: error @ LoadError::TooLarge { .. } } => {
+                        self.fail(request, 500, &error.to_string());
+                    }
                     Action::Refuse { request, error } => {
                         self.fail(request, 500, &format!("the model could not be loaded: {error}"));
                     }

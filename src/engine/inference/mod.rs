@@ -42,8 +42,6 @@ pub enum Inbox {
         core: usize,
         /// The request.
         submit: Box<Submit>,
-        /// Bytes that its model takes, about.
-        estimate: u64,
     },
     /// The client has gone.
     Cancel {
@@ -179,7 +177,7 @@ impl Inference {
     /// Takes in a message. Nothing is computed, and no core is woken, before the next turn.
     pub fn receive(&mut self, letter: Inbox) {
         match letter {
-            Inbox::Submit { core, submit, estimate } => self.submit(core, *submit, estimate),
+            Inbox::Submit { core, submit } => self.submit(core, *submit),
             Inbox::Cancel { core, stream } => {
                 if let Some(id) = self.desk.find(core, stream) {
                     self.cancel(id);

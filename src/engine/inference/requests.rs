@@ -16,7 +16,7 @@ pub(super) const BUSY: &str = "server busy, please try again.  maximum pending r
 
 impl Inference {
     /// A new request.
-    pub(super) fn submit(&mut self, core: usize, mut submit: Submit, estimate: u64) {
+    pub(super) fn submit(&mut self, core: usize, mut submit: Submit) {
         match std::mem::replace(&mut submit.work, Work::Load) {
             Work::Synthetic(work) => self.open_paced(core, &submit, work),
             Work::Unload => {
@@ -25,8 +25,8 @@ impl Inference {
                 self.end_single(id, "unload");
                 self.carry_out();
             }
-            Work::Load => self.want_model(core, submit, None, estimate),
-            Work::Complete(completion) => self.want_model(core, submit, Some(completion), estimate),
+            Work::Load => self.want_model(core, submit, None),
+            Work::Complete(completion) => self.want_model(core, submit, Some(completion)),
         }
     }
 
@@ -44,7 +44,7 @@ impl Inference {
         })
     }
 
-    fn want_model(&mut self, core: usize, submit: Submit, completion: Option<Box<Completion>>, estimate: u64) {
+    fn want_model(&mut self, core: usize, submit: Submit, completion: Option<Box<Completion>>) {
         let options = submit.model.load.clone();
         let id = self.open(core, &submit, Stage::WantsModel { completion, options });
         // Requests that the next plan may admit at once are not in this count, and not refused.
@@ -52,7 +52,7 @@ impl Inference {
             self.fail(id, 503, BUSY);
             return;
         }
-        let want = Want { request: id, model: submit.model, keep_alive: submit.keep_alive, estimate };
+        let want = Want { request: id, model: submit.model, keep_alive: submit.keep_alive };
         self.models.request(want, (self.clock)());
         self.carry_out();
     }

@@ -46,6 +46,8 @@ pub enum LoadJob {
         model: ModelId,
         /// How.
         plan: LoadPlan,
+        /// Bytes that it will take.
+        needed: u64,
         /// Tells when it is not wanted any more.
         stop: StopLoad,
     },
@@ -77,7 +79,7 @@ impl Workers {
             let name = format!("prepare-{number}");
             thread::Builder::new().name(name).spawn(move || prepare_all(&jobs, &templates, &inbox))?;
         }
-        // Each model is loaded and unloaded once, and a load that did not fit is tried twice.
+        // Each model is loaded and unloaded once, and tried again for each that made room.
         let (load, jobs) = channel::bounded(LOADED_MODELS_MAX * 3);
         let inbox = inbox.clone();
         thread::Builder::new().name("load".into()).spawn(move || load_all(&jobs, &*loader, &inbox))?;
@@ -121,15 +123,20 @@ fn prepare_all(jobs: &Receiver<PrepareJob>, templates: &Templates, inbox: &Sende
 
 fn load_all(jobs: &Receiver<LoadJob>, loader: &dyn Loader, inbox: &Sender<Inbox>) {
     for job in jobs {
-        let (model, plan, stop) = match job {
+        let (model, plan, needed, stop) = match job {
             LoadJob::Unload(backend) => {
                 drop(backend);
                 continue;
             }
-            LoadJob::Load { model, plan, stop } => (model, plan, stop),
+            LoadJob::Load { model, plan, needed, stop } => (model, plan, needed, stop),
         };
         let result = if stop.is_stopped() {
             Err(LoadError::Stopped)
+        } else if let available = loader.available(&plan)
+            && needed > available
+        {
+            // Asked here, where every earlier unload has given its memory back.
+            Err(LoadError::TooLarge { needed, available })
         } else {
             let load = || loader.load(&plan, &|_progress| !stop.is_stopped());
             let panicked = |_| Err(LoadError::Refused("loading the model failed unexpectedly".into()));

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::config::limits::CONTEXT_DEFAULT;
+use crate::engine::kv::KvCache;
+use crate::model::gguf::Footprint;
 
 const SECOND: u64 = 1_000_000_000;
 
 fn room() -> Room {
     let keep_alive = KeepAlive::For(300 * SECOND);
-    Room { models: 2, bytes: 100, keep_alive, context: 0, cells: 1000, batch_rows: 512 }
+    Room { models: 2, bytes: 100, keep_alive, context: 0, cells: 1000, batch_rows: 512, cache: KvCache::default() }
 }
 
 fn model(blob: &str) -> ModelRef {
@@ -18,6 +21,8 @@ fn model(blob: &str) -> ModelRef {
         path: PathBuf::from(blob),
         load: LoadOptions { num_gpu: -1, ..LoadOptions::default() },
         details: super::super::wire::Details::default(),
+        trained_context: 0,
+        footprint: Footprint { weights: 40, ..Footprint::default() },
     }
 }
 
@@ -52,7 +57,7 @@ impl Driver {
 
     fn want_with(&mut self, request: u64, model: ModelRef, keep_alive: Option<KeepAlive>) -> Vec<String> {
         self.now += 1;
-        self.models.request(Want { request: RequestId(request), model, keep_alive, estimate: 40 }, self.now);
+        self.models.request(Want { request: RequestId(request), model, keep_alive }, self.now);
         self.lines()
     }
 
@@ -195,9 +200,7 @@ fn when_none_is_idle_requests_wait_in_order_and_the_oldest_model_takes_no_more()
 #[test]
 fn a_load_that_nobody_waits_for_is_stopped_and_done_again_for_the_next() {
     let mut driver = Driver::new(room());
-    driver
-        .models
-        .request(Want { request: RequestId(1), model: model("a"), keep_alive: None, estimate: 40 }, driver.now);
+    driver.models.request(Want { request: RequestId(1), model: model("a"), keep_alive: None }, driver.now);
     let [Action::Load { stop, .. }] = &driver.models.take_actions()[..] else { panic!("no load") };
     let stop = stop.clone();
     driver.want(2, "a");
@@ -266,6 +269,42 @@ fn what_a_request_asks_of_the_loader_loads_again_only_where_it_differs() {
         let lines = driver.want_with(2, with(options.clone()), None);
         assert_eq!(lines.is_empty(), again, "{options:?}");
         assert_eq!(driver.release(1), if again { vec!["unload 1", "load 2 a"] } else { vec![] }, "{options:?}");
+    }
+}
+
+#[test]
+fn a_model_that_needs_more_than_there_is_waits_for_others_to_go_and_is_refused_alone() {
+    let mut driver = Driver::new(room());
+    driver.want(1, "a");
+    driver.loaded(1);
+    driver.release(1);
+    driver.want(2, "b");
+    let short = LoadError::TooLarge { needed: 13_207_024_435, available: 1 << 30 };
+    driver.models.loaded(ModelId(2), Err(short.clone()), driver.now);
+    assert_eq!(driver.lines(), ["unload 1", "load 2 b"]);
+    driver.models.loaded(ModelId(2), Err(short), driver.now);
+    let refusal = "refuse 2 model requires more system memory (12.3 GiB) than is available (1.0 GiB)";
+    assert_eq!(driver.lines(), [refusal]);
+}
+
+#[test]
+fn the_pool_shrinks_to_what_memory_holds_but_not_below_the_context() {
+    // 32 keys of two bytes in each cell.
+    let footprint = Footprint { weights: 40, keys: 32, ..Footprint::default() };
+    let big = ModelRef { footprint, trained_context: 4096, ..model("a") };
+    for (bytes, num_ctx, cells) in [
+        (40 + 1000 * 64, 100, 1000),
+        (40 + 999 * 64, 100, 500),
+        (40 + 499 * 64, 100, 250),
+        (10, 100, 100),
+        (10, 3000, 3000),
+        (10, 9_000_000, 4096),
+        (1 << 40, 9_000_000, 4096),
+    ] {
+        let mut big = big.clone();
+        big.load.num_ctx = num_ctx;
+        let (plan, needed) = Room { bytes, ..room() }.plan(&big);
+        assert_eq!((plan.cells, needed), (cells, 40 + u64::from(cells) * 64), "{bytes} bytes, num_ctx {num_ctx}");
     }
 }
 

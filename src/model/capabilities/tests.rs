@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::model::Digest;
-use crate::model::gguf::{Arrays, Gguf};
+use crate::model::gguf::{Arrays, Footprint, Gguf};
 
 fn facts(chat_template: &str) -> Facts {
     Facts {
+        footprint: Footprint::default(),
         architecture: "llama".to_owned(),
         file_type: "F16",
         parameters: 1,

@@ -1,6 +1,6 @@
 //! What the server wants to know of a model without loading it.
 
-use crate::model::gguf::{Gguf, Value};
+use crate::model::gguf::{Footprint, Gguf, Value};
 
 /// The part of a GGUF header that is kept in memory for every model of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Facts {
     pub audio: bool,
     /// Whether it is a projector that brings an encoder for sound which Ollama lets be used: not that of Gemma 3n.
     pub hears: bool,
+    /// What it takes in memory.
+    pub footprint: Footprint,
     /// The Jinja template of its prompts.
     pub chat_template: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Facts {
             vision: gguf.get_own("vision.block_count").is_some(),
             audio: gguf.get_own("audio.block_count").is_some(),
             hears: hears(gguf),
+            footprint: Footprint::of(gguf),
             chat_template: template.map(str::to_owned),
         }
     }

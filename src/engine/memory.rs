@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// As Llama 3 8B in Q4_0: 32 layers, 8 heads of 128 for keys and values, 32 for queries.
+    /// As Llama 3 8B in `Q4_0`: 32 layers, 8 heads of 128 for keys and values, 32 for queries.
     const LLAMA: Footprint = Footprint {
         weights: 4_661_000_000,
         keys: 32 * 1024,

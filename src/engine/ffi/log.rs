@@ -55,6 +55,12 @@ impl Heard {
     }
 
     fn note(&mut self, line: &str) {
+        const MARKS: [&str; 4] = [
+            "error loading model: ",
+            "failed to initialize the context: ",
+            "failed to quantize: ",
+            "llama_init_from_model: ",
+        ];
         if let Some(buffer) = parse_buffer(line) {
             // A graph may be planned more than once: its last size counts. Weights and caches come in several parts.
             let planned_before = |known: &&mut Buffer| {
@@ -65,12 +71,6 @@ impl Heard {
                 None => self.buffers.push(buffer),
             }
         }
-        const MARKS: [&str; 4] = [
-            "error loading model: ",
-            "failed to initialize the context: ",
-            "failed to quantize: ",
-            "llama_init_from_model: ",
-        ];
         // The last names a function that says more than why it failed: what it says is a reason where nothing better comes.
         let told = MARKS.iter().find_map(|mark| line.split_once(mark));
         if let Some((_, reason)) = told {

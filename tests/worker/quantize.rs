@@ -98,7 +98,7 @@ fn nothing_stays_of_what_fails() {
     let (_, cut) = quantize(&place, &llamita()[..100_000], "q8_0");
     let why = cut.unwrap_err().to_string();
     assert!(why.starts_with("the GGUF is cut short: 262144 bytes are wanted"), "{why}");
-    let little: Rule = |_| Limits { memory_bytes: 40 * 1024 * 1024, ..Limits::of_quantizing(4 << 20) };
+    let little: Rule = |_| Limits { memory_bytes: 24 * 1024 * 1024, ..Limits::of_quantizing(4 << 20) };
     let narrow: Rule = |_| Limits { written_bytes: 100_000, ..Limits::of_quantizing(4 << 20) };
     let rows = [
         (little, "the model needs more memory than a file of its size may take"),

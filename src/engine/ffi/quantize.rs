@@ -46,7 +46,9 @@ pub fn quantize(
 
     let (lines, heard_lines) = mpsc::channel();
     let (status, heard) = thread::scope(|scope| {
-        let work = scope.spawn(|| log::listen_to_lines(lines, || call(&paths, kind, &overrides)));
+        let work = || log::listen_to_lines(lines, || call(&paths, kind, &overrides));
+        // A stack is memory too, and under a limit there may be none left.
+        let work = thread::Builder::new().spawn_scoped(scope, work).map_err(|_| QuantizeError::NoMemory)?;
         for line in heard_lines {
             if let Some(name) = finished_tensor(&line) {
                 tensor_done(name);

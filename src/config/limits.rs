@@ -227,8 +227,10 @@ pub const WORKER_LAST_LINES: usize = 32;
 /// Longest reason that a worker gives for a refusal.
 pub const WORKER_REASON_BYTES: usize = 1024;
 /// Memory that a worker may write to, besides the length of its file: vocabularies of 256k tokens take 200 MiB, the graph of
-/// a large model about as much, and stacks 8 MiB for each thread.
+/// a large model about as much, and the allocator sets 1 GiB aside.
 pub const WORKER_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Stack of each thread of a probe: one checks each weight, so a thousand of them fit into the above.
+pub const PROBE_STACK_BYTES: usize = 512 * 1024;
 /// Files that a worker may have open.
 pub const WORKER_FILES_MAX: u64 = 64;
 /// Time that a probe may take, besides its file's share.

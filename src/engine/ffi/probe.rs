@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::loader::{Care, LlamaLoader, LoadError};
-use crate::config::limits::PROBE_CELLS;
+use crate::config::limits::{PROBE_CELLS, PROBE_STACK_BYTES};
 use crate::engine::backend::{Batch, Facts, LoadPlan, Pos, Token};
 use crate::engine::kv::KvCache;
 
@@ -28,6 +28,7 @@ impl LlamaLoader {
             threads,
             cache: KvCache::default(),
         };
+        small_stacks();
         let mut backend = self.load_with(&plan, Care::Probe, &|_| true)?;
         let tokens = backend.vocabulary().tokenize(TEXT, true, true).unwrap_or_default();
         // A vocabulary that makes nothing of the text still has a first entry.
@@ -38,6 +39,28 @@ impl LlamaLoader {
         }
         Ok(backend.facts().clone())
     }
+}
+
+/// llama.cpp checks each weight in a thread of its own, hundreds at once; with the usual 8 MiB each, their stacks alone
+/// would be more memory than a probe may take.
+fn small_stacks() {
+    // SAFETY: the attributes live on this stack, are initialized before they are used, and are destroyed once.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_attr_init(&raw mut attributes) != 0 {
+            return;
+        }
+        // If the libc refuses, stacks stay large: some models are then refused for want of memory, and nothing worse.
+        if libc::pthread_attr_setstacksize(&raw mut attributes, PROBE_STACK_BYTES) == 0 {
+            pthread_setattr_default_np(&raw const attributes);
+        }
+        libc::pthread_attr_destroy(&raw mut attributes);
+    }
+}
+
+unsafe extern "C" {
+    /// glibc's, since 2.18: the attributes of threads that are made without any.
+    fn pthread_setattr_default_np(attributes: *const libc::pthread_attr_t) -> libc::c_int;
 }
 
 /// These tokens from position `start` on, with logits for the last.

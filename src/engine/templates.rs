@@ -200,15 +200,22 @@ impl Templates {
             };
             template.render(&messages, &options).map_err(|error| refused(&error))
         };
-        match talk.messages.split_last() {
-            Some((last, before)) if last.role == "assistant" && last.tool_calls.is_empty() && !before.is_empty() => {
-                let with_start = rendered(before, true)?;
-                if last.content.is_empty() {
-                    return Ok(with_start);
-                }
-                Ok(go_on(&rendered(before, false)?, &with_start, text, &last.content))
+        let Some((last, before)) = talk.messages.split_last() else { return rendered(talk.messages, true) };
+        if last.role != "assistant" || !last.tool_calls.is_empty() {
+            return rendered(talk.messages, true);
+        }
+        let continued = || {
+            let with_start = rendered(before, true)?;
+            if last.content.is_empty() {
+                return Ok(with_start);
             }
-            _ => rendered(talk.messages, true),
+            Ok(go_on(&rendered(before, false)?, &with_start, text, &last.content))
+        };
+        // Many templates cannot do without a first message.
+        if before.is_empty() {
+            continued().or_else(|_: TemplateError| rendered(talk.messages, true))
+        } else {
+            continued()
         }
     }
 }
@@ -285,6 +292,8 @@ mod tests {
             let prompt = templates.conversation(of, &Writer::Gguf, talk(&messages)).expect("a prompt");
             assert!(prompt.ends_with(end), "{prompt}");
         }
+        let alone = templates.conversation(of, &Writer::Gguf, talk(&[message("assistant", "pre")]));
+        assert_eq!(alone.as_deref(), Ok("<|im_start|>assistant\npre"));
     }
 
     #[test]

@@ -106,7 +106,12 @@ impl From<Fault> for PromptError {
 pub struct Template {
     block: tree::Block,
     likes: Likes,
+    is_gemma4: bool,
 }
+
+/// Gemma 4's template opens no turn behind an answer with text and calls, and its model loses its way then. llama.cpp
+/// mends it as well: what the template has in it, what such a prompt ends with, and what is missing.
+const GEMMA4: [&str; 3] = ["<|tool_call>call:", "<turn|>\n", "<|turn>model\n"];
 
 /// Compiles and renders in one go. Who renders a template more than once keeps a [`Template`].
 ///
@@ -127,7 +132,7 @@ impl Template {
         }
         let block = parse::parse(&likes::mended(text))
             .map_err(|lex::SyntaxError(line, what)| PromptError::BadTemplate(format!("line {line}: {what}")))?;
-        let mut template = Self { block, likes: Likes::default() };
+        let mut template = Self { block, likes: Likes::default(), is_gemma4: text.contains(GEMMA4[0]) };
         template.likes = Likes::of(text, |messages, tools, think| template.probe(&messages, tools.as_ref(), think));
         Ok(template)
     }
@@ -143,7 +148,11 @@ impl Template {
         let messages = self.likes.adapted(messages);
         let here = jiff::Zoned::now();
         let options = RenderOptions { now: Some(options.now.unwrap_or(&here)), ..*options };
-        Ok(self.run(Heap::new(), &messages, likes::tools(tools).as_ref(), &options)?)
+        let mut prompt = self.run(Heap::new(), &messages, likes::tools(tools).as_ref(), &options)?;
+        if self.is_gemma4 && options.add_generation_prompt && prompt.ends_with(GEMMA4[1]) {
+            prompt.push_str(GEMMA4[2]);
+        }
+        Ok(prompt)
     }
 
     /// The text for a few messages, with little fuel: any template may be tried, at any time.

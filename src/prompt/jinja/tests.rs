@@ -134,6 +134,18 @@ fn statements_do_what_jinjas_do() {
 }
 
 #[test]
+fn a_turn_that_gemma_forgets_is_opened() {
+    let template = |more: &str| format!("{{# <|tool_call>call: #}}x<turn|>\n{more}{{{{ '' }}}}");
+    let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+    for (more, add, want) in
+        [("", true, "x<turn|>\n<|turn>model\n"), ("", false, "x<turn|>\n"), ("y", true, "x<turn|>\ny")]
+    {
+        let options = RenderOptions { add_generation_prompt: add, ..options };
+        assert_eq!(render(&template(more), "[]", &options).as_deref(), Ok(want), "{more} {add}");
+    }
+}
+
+#[test]
 fn failures_say_what_is_wrong() {
     let raised = rendered("{{ raise_exception('no system messages, please') }}");
     assert_eq!(raised, Err(PromptError::Raised("no system messages, please".into())));

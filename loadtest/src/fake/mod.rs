@@ -56,6 +56,9 @@ pub struct FakeArgs {
     /// Use epoll even where io_uring works
     #[arg(long)]
     pub epoll: bool,
+    /// Never sleep: takes a whole core, and keeps delays to some microseconds
+    #[arg(long)]
+    pub spin: bool,
 }
 
 /// Listens so that thousands of connections may wait to be accepted: the standard library lets 128 wait.

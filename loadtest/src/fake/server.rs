@@ -1,8 +1,10 @@
 //! The fake server's connections: each request is answered when its delays have passed.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
@@ -38,6 +40,9 @@ pub async fn serve(args: FakeArgs, listener: std::net::TcpListener) -> io::Resul
     let random = RefCell::new(fastrand::Rng::with_seed(args.seed));
     let slots = RefCell::new(Slots::new(args.slots));
     let fake = Rc::new(Fake { args, timers: Timers::start()?, book: RefCell::default(), random, slots });
+    if fake.args.spin {
+        monoio::spawn(spin(fake.clone()));
+    }
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -48,6 +53,16 @@ pub async fn serve(args: FakeArgs, listener: std::net::TcpListener) -> io::Resul
             let _ = connection(&fake, stream).await;
         });
     }
+}
+
+/// Keeps the core awake: what a sleeping core needs to wake up is a share of short delays that shows.
+async fn spin(fake: Rc<Fake>) {
+    poll_fn::<(), _>(|context| {
+        fake.timers.look();
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn connection(fake: &Fake, mut stream: TcpStream) -> io::Result<()> {

@@ -13,14 +13,20 @@ import sys
 sys.dont_write_bytecode = True
 
 import big_upload
+import curls
 import hostile_files
 import points
+import recorded
 import store_faults
+import taken_over
 
 POINTS = {
+    1: ("recorded answers", recorded),
     2: ("an upload of 2 GB", big_upload),
     3: ("faults in the middle", store_faults),
     4: ("damaged files", hostile_files),
+    5: ("curl commands", curls),
+    6: ("a real Ollama on what is left", taken_over),
 }
 
 if __name__ == "__main__":

@@ -387,6 +387,50 @@ fn a_failed_step_ends_its_streams_with_an_error_and_the_thread_goes_on() {
 }
 
 #[test]
+fn an_engine_is_spent_when_its_last_model_has_gone_and_when_a_step_has_failed() {
+    let mut rig = Rig::new(1, Shape::default(), |settings| settings.recycle = true);
+    rig.drain_for(Duration::from_millis(20));
+    rig.count();
+    assert_eq!(rig.spent, 0, "it has held nothing");
+    rig.send(0, &ToEngine::Submit(Box::new(submit(1, completion("hi", 10)))));
+    rig.reply(0, 1);
+    rig.drain_for(Duration::from_millis(20));
+    rig.count();
+    assert_eq!(rig.spent, 0, "it holds a model");
+    rig.send(0, &ToEngine::Submit(Box::new(submit(2, Work::Unload))));
+    rig.reply(0, 2);
+    rig.until_spent(1);
+    // Not replaced, it asks again, and goes on serving.
+    rig.until_spent(2);
+    rig.loader.fail_steps_after(3);
+    for stream in 3..5 {
+        rig.send(0, &ToEngine::Submit(Box::new(submit(stream, completion("hi", 10)))));
+    }
+    rig.reply(0, 3);
+    rig.reply(0, 4);
+    let before = rig.spent;
+    rig.until_spent(before + 1);
+    assert_eq!(rig.models_when(<[_]>::is_empty), [], "the model went with it");
+}
+
+#[test]
+fn a_load_that_stands_still_is_given_up_and_the_engine_with_it() {
+    let mut rig = Rig::new(1, Shape::default(), |settings| {
+        settings.recycle = true;
+        settings.room.load_timeout = 50_000_000;
+    });
+    rig.loader.hold_silently();
+    rig.send(0, &ToEngine::Submit(Box::new(submit(1, completion("hi", 10)))));
+    let listed = rig.models_when(|models| models.len() == 1);
+    assert_eq!((listed[0].model.name.as_str(), listed[0].gpu_bytes), ("m:latest", 0), "it is listed while it loads");
+    let reply = rig.reply(0, 1);
+    let error = reply.last()["error"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(reply.status, 500);
+    assert!(error.starts_with("timed out waiting for the model to load"), "{error}");
+    rig.until_spent(1);
+}
+
+#[test]
 fn stopping_ends_every_stream_with_an_error() {
     let mut rig = Rig::new(1, Shape::default(), |_| {});
     rig.loader.hold();

@@ -133,7 +133,7 @@ fn serve(args: &ServeArgs, settings: &Settings) -> Result<(), StartError> {
         EngineMode::Child => Mode::Child,
         EngineMode::Thread => Mode::Thread,
     };
-    let supervisor = supervisor::supervise(engine.clone(), mode, engine_settings(settings), process::run)
+    let supervisor = supervisor::supervise(engine.clone(), mode, engine_settings(settings, mode), process::run)
         .map_err(StartError::Supervisor)?;
     for Bound { address, .. } in bound.iter().take(1) {
         tracing::info!(%driver, cores, version = env!("CARGO_PKG_VERSION"), "listening on {address}");
@@ -225,7 +225,7 @@ fn on_loopback(bound: &[Bound]) -> bool {
     bound.iter().all(|bound| matches!(bound.address, Address::Tcp(address) if is_loopback(address.ip())))
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+fn engine_settings(settings: &Settings, mode: Mode) -> EngineSettings {
     let count = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
     EngineSettings {
         parallel: count(settings.num_parallel),
@@ -234,5 +234,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         context: settings.context_length.unwrap_or(0),
         keep_alive: settings.keep_alive,
         cache: settings.kv_cache(),
+        load_timeout: settings.load_timeout.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
+        recycle: mode == Mode::Child,
     }
 }

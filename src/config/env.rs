@@ -44,7 +44,6 @@ pub const OLLAMA_NO_CLOUD: &str = "OLLAMA_NO_CLOUD";
 
 /// Variables of Ollama that are accepted and change nothing here, each with the reason that the log tells.
 pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("OLLAMA_LOAD_TIMEOUT", "a load has no limit yet"),
     ("OLLAMA_GPU_OVERHEAD", "memory is not set aside yet"),
     ("OLLAMA_SCHED_SPREAD", "models are not spread over devices yet"),
     ("OLLAMA_LLM_LIBRARY", "there is one backend in the program"),

@@ -125,6 +125,10 @@ pub const PREPARING_MAX: usize = 4096;
 pub const INBOX_MAX: usize = 1024;
 /// Messages on their way from the inference thread to the supervisor.
 pub const EVENTS_MAX: usize = 256;
+/// Pause before an engine that could not be replaced asks again.
+pub const SPENT_AGAIN_MS: u64 = 100;
+/// How long a core may take to say whether it can change engines; it takes a microsecond unless the machine is busy.
+pub const HANDOVER_MS: u64 = 500;
 /// Models loaded at once.
 pub const LOADED_MODELS_MAX: usize = 64;
 /// Cells of a model's KV pool when nothing says otherwise: sixteen streams of a thousand tokens. More cells cost memory

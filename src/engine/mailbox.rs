@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::stream::region::Region;
@@ -17,6 +18,11 @@ pub enum Mail {
         /// This core's socket to it.
         socket: UnixStream,
     },
+    /// Another engine shall take this one's place: a core that owes no replies answers true and keeps its requests back
+    /// until the next letter.
+    Hold(SyncSender<bool>),
+    /// The engine stays, because another core is not ready for that.
+    Resume,
     /// The engine has gone; what runs there is lost.
     EngineDown {
         /// What clients are told.

@@ -147,6 +147,14 @@ pub struct Models {
     actions: Vec<Action>,
     named: u64,
     changed: bool,
+    watch: Watch,
+}
+
+/// How far all loads together have come, and since when.
+#[derive(Debug, Default)]
+struct Watch {
+    moves: u64,
+    since: u64,
 }
 
 impl Models {
@@ -154,7 +162,15 @@ impl Models {
     pub fn new(room: Room) -> Self {
         let models = if room.models == 0 { LOADED_MODELS_MAX } else { room.models.min(LOADED_MODELS_MAX) };
         let room = Room { models, ..room };
-        Self { room, entries: Vec::new(), pending: VecDeque::new(), actions: Vec::new(), named: 0, changed: false }
+        Self {
+            room,
+            entries: Vec::new(),
+            pending: VecDeque::new(),
+            actions: Vec::new(),
+            named: 0,
+            changed: false,
+            watch: Watch::default(),
+        }
     }
 
     /// How many may be loaded, and how.
@@ -197,6 +213,7 @@ impl Models {
             if before > 0 && waiters.is_empty() {
                 stop.stop();
                 entry.retiring = true;
+                self.changed = true;
             }
         }
         self.serve_pending(now);
@@ -256,6 +273,51 @@ impl Models {
         self.serve_pending(now);
     }
 
+    /// Whether nothing is loaded, and nothing that anyone waits for.
+    pub fn are_idle(&self) -> bool {
+        let unwanted = |entry: &Entry| matches!(&entry.state, State::Loading { waiters, .. } if waiters.is_empty());
+        self.pending.is_empty() && self.entries.iter().all(unwanted)
+    }
+
+    /// All models take no more requests, and go when they are idle: memory ran out, or something is wrong with it.
+    pub fn retire_all(&mut self, now: u64) {
+        for entry in self.entries.iter_mut().filter(|entry| matches!(entry.state, State::Ready { .. })) {
+            entry.retiring = true;
+            self.changed = true;
+        }
+        self.tick(now);
+    }
+
+    /// Refuses those who wait for loads that have stood still for too long. The loads may be stuck in the kernel, and are
+    /// stopped when they come back. True if there were any.
+    pub fn give_up_stalled(&mut self, now: u64) -> bool {
+        let loading = |entry: &Entry| match &entry.state {
+            State::Loading { stop, .. } => Some(stop.moves() + 1),
+            State::Ready { .. } => None,
+        };
+        let moves: u64 = self.entries.iter().filter_map(loading).sum();
+        if moves != self.watch.moves {
+            self.watch = Watch { moves, since: now };
+        }
+        let limit = self.room.load_timeout;
+        if moves == 0 || limit == 0 || now.saturating_sub(self.watch.since) < limit {
+            return false;
+        }
+        // What waits for the same file, or for its memory, would wait as long.
+        let mut refused: Vec<RequestId> = self.pending.drain(..).map(|want| want.request).collect();
+        for entry in &mut self.entries {
+            let State::Loading { waiters, stop } = &mut entry.state else { continue };
+            stop.stop();
+            entry.retiring = true;
+            refused.append(waiters);
+        }
+        self.changed |= !refused.is_empty();
+        let any = !refused.is_empty();
+        let refuse = |request| Action::Refuse { request, error: LoadError::Stalled(limit) };
+        self.actions.extend(refused.into_iter().map(refuse));
+        any
+    }
+
     /// Unloads the idle models whose time has come.
     pub fn tick(&mut self, now: u64) {
         let gone = |entry: &Entry| {
@@ -271,26 +333,37 @@ impl Models {
         }
     }
 
-    /// When [`Self::tick`] has to be called next.
+    /// When [`Self::tick`] and [`Self::give_up_stalled`] have to be called next.
     pub fn next_expiry(&self, now: u64) -> Option<u64> {
-        self.entries.iter().filter(|entry| entry.is_idle()).filter_map(|entry| entry.expires_at(now)).min()
+        let expiries = self.entries.iter().filter(|entry| entry.is_idle()).filter_map(|entry| entry.expires_at(now));
+        // A load that moves is seen to do so in time.
+        let look = now.saturating_add(self.room.load_timeout / 4);
+        let waited = |entry: &Entry| matches!(&entry.state, State::Loading { waiters, .. } if !waiters.is_empty());
+        let looks = self.room.load_timeout > 0 && self.entries.iter().any(waited);
+        expiries.chain(looks.then_some(look)).min()
     }
 
-    /// What `ps` shows, in the order of loading. `unix_now` is the Unix time at `now`, in nanoseconds.
+    /// What `ps` shows, in the order of loading; a model that loads is there with what it is expected to take (the
+    /// behaviour page, section 1.3). `unix_now` is the Unix time at `now`, in nanoseconds.
     pub fn list(&self, now: u64, unix_now: i64) -> Vec<Loaded> {
         let line = |entry: &Entry| {
-            let State::Ready { facts, .. } = &entry.state else { return None };
+            let (gpu_bytes, trained, cells) = match &entry.state {
+                State::Ready { facts, .. } => (facts.gpu_bytes, facts.trained_context, facts.cells),
+                State::Loading { .. } => (0, entry.model.trained_context, entry.plan.cells),
+            };
             let left = |expires: u64| i64::try_from(expires.saturating_sub(now)).unwrap_or(i64::MAX);
-            Some(Loaded {
+            Loaded {
                 model: entry.model.clone(),
-                bytes: facts.bytes,
-                gpu_bytes: facts.gpu_bytes,
-                context: self.room.context(&entry.model.load, facts.trained_context).min(facts.cells),
+                bytes: entry.bytes(),
+                gpu_bytes,
+                context: self.room.context(&entry.model.load, trained).min(cells),
                 expires_unix_ns: entry.expires_at(now).map(|expires| unix_now.saturating_add(left(expires))),
                 stopping: entry.unloading || entry.retiring,
-            })
+            }
         };
-        self.entries.iter().filter_map(line).collect()
+        // A load that nobody waits for is on its way out, and was never there.
+        let wanted = |entry: &&Entry| !matches!(&entry.state, State::Loading { waiters, .. } if waiters.is_empty());
+        self.entries.iter().filter(wanted).map(line).collect()
     }
 
     /// Goes through the waiting requests in their order and grants or loads what is possible.
@@ -352,6 +425,7 @@ impl Models {
         self.named += 1;
         let (id, stop) = (ModelId(self.named), StopLoad::default());
         self.actions.push(Action::Load { model: id, plan: plan.clone(), needed, stop: stop.clone() });
+        self.changed = true;
         self.entries.push(Entry {
             id,
             model: want.model,

@@ -106,9 +106,11 @@ fn inference_settings(settings: &EngineSettings) -> Settings {
             cells,
             batch_rows: PREFILL_CHUNK_TOKENS as u32,
             cache: settings.cache,
+            load_timeout: settings.load_timeout,
         },
         parallel: settings.parallel as usize,
         queue: settings.queue as usize,
+        recycle: settings.recycle,
     }
 }
 

@@ -18,6 +18,7 @@ use super::handover;
 use super::mailbox::{Mail, Mailbox};
 use super::openmp;
 use super::wire::{Control, Count, EngineSettings, Event, Loaded};
+use crate::config::limits::HANDOVER_MS;
 use crate::stream::region::Region;
 
 /// What clients are told whose engine went away (the behaviour page, section 1.14).
@@ -150,6 +151,17 @@ struct Running {
     body: Body,
 }
 
+/// How an engine came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It never was ready for requests.
+    Unready,
+    /// It died, or the server stops.
+    Gone,
+    /// It was spent and had nothing in hand, and another takes its place.
+    Replaced,
+}
+
 enum Body {
     Child(Child),
     Thread(thread::JoinHandle<io::Result<()>>),
@@ -170,13 +182,14 @@ pub fn supervise(
         let mut failures = 0;
         while !handle.is_stopping() {
             let born = Instant::now();
-            let was_ready = match start(&handle, mode, &settings, main) {
+            let end = match start(&handle, mode, &settings, main) {
                 Ok(running) => run(&handle, running),
                 Err(error) => {
                     tracing::error!(%error, "the engine could not be started");
-                    false
+                    End::Unready
                 }
             };
+            let was_ready = end != End::Unready;
             failures = if was_ready { 0 } else { failures + 1 };
             let will_restart = failures < FAILED_STARTS_MAX;
             handle.post(|_| Some(Mail::EngineDown { why: WHY_DOWN, will_restart }));
@@ -184,6 +197,10 @@ pub fn supervise(
             lock(&handle.counters).clear();
             if handle.is_stopping() {
                 return;
+            }
+            if end == End::Replaced {
+                tracing::debug!("another engine takes the place of one that is spent");
+                continue;
             }
             if born.elapsed() >= STEADY {
                 pause = BACKOFF_MIN;
@@ -228,19 +245,24 @@ fn start(handle: &EngineHandle, mode: Mode, settings: &EngineSettings, main: Eng
     Ok(Running { control, sockets, region, body })
 }
 
-/// Listens to an engine until its control socket ends, and clears it away. Returns whether it was ever ready.
-fn run(handle: &EngineHandle, mut running: Running) -> bool {
+/// Listens to an engine until its control socket ends, and clears it away.
+fn run(handle: &EngineHandle, mut running: Running) -> End {
     *lock(&handle.control) = running.control.try_clone().ok();
     if handle.is_stopping() {
         handle.tell(&Control::Stop);
     }
-    let mut ready = false;
+    let mut end = End::Unready;
     let mut buffer = Vec::new();
     loop {
         match frames::read::<Event>(&mut running.control, &mut buffer) {
             Ok(Event::Ready) => {
-                ready = true;
+                end = End::Gone;
                 announce(handle, &running);
+            }
+            Ok(Event::Spent) => {
+                if end == End::Gone && retire(handle) {
+                    end = End::Replaced;
+                }
             }
             Ok(Event::Models(models)) => *lock(&handle.loaded) = models,
             Ok(Event::Count(count)) => {
@@ -260,7 +282,22 @@ fn run(handle: &EngineHandle, mut running: Running) -> bool {
     let _ = running.control.shutdown(std::net::Shutdown::Both);
     drop(running.sockets);
     bury(running.body);
-    ready
+    end
+}
+
+/// Stops an engine that is spent, so that another takes its place and no client notices: only when every core owes no
+/// replies, so that nothing is on its way to or from the engine. Requests that come from then on wait for the next one.
+fn retire(handle: &EngineHandle) -> bool {
+    let cores = handle.mailboxes.len();
+    let (answer, answers) = mpsc::sync_channel(cores);
+    handle.post(|_| Some(Mail::Hold(answer.clone())));
+    let until = Instant::now() + Duration::from_millis(HANDOVER_MS);
+    let mut free = (0..cores).map(|_| answers.recv_timeout(until.saturating_duration_since(Instant::now())));
+    if free.all(|answer| answer == Ok(true)) && handle.tell(&Control::Stop) {
+        return true;
+    }
+    handle.post(|_| Some(Mail::Resume));
+    false
 }
 
 /// Gives each core its socket and the region.

@@ -343,6 +343,10 @@ pub struct EngineSettings {
     pub keep_alive: KeepAlive,
     /// `OLLAMA_FLASH_ATTENTION` and `OLLAMA_KV_CACHE_TYPE`.
     pub cache: KvCache,
+    /// `OLLAMA_LOAD_TIMEOUT` in nanoseconds; 0: without limit.
+    pub load_timeout: u64,
+    /// Whether the engine asks for another in its place when it is spent: a process does.
+    pub recycle: bool,
 }
 
 /// From the supervisor to the engine.
@@ -361,6 +365,9 @@ pub enum Control {
 pub enum Event {
     /// Ready for requests.
     Ready,
+    /// Nothing is in hand, and a fresh engine would have memory back that this one has not: it may be replaced. Told again
+    /// while it lasts.
+    Spent,
     /// The loaded models, whole, each time something about them changed.
     Models(Vec<Loaded>),
     /// Answer to [`Control::Count`].

@@ -76,6 +76,8 @@ struct Outgoing {
     fresh: RefCell<Option<std::os::unix::net::UnixStream>>,
     /// Counts engines: a sender that finds another number stops writing to the old socket.
     generation: Cell<u64>,
+    /// True exactly when messages wait for another engine to take the place of this one.
+    held: Cell<bool>,
     /// True exactly when no engine is up and none will come: requests are refused.
     given_up: Cell<Option<&'static str>>,
     sender: RefCell<Option<Waker>>,
@@ -99,7 +101,8 @@ impl Outgoing {
             if self.generation.get() != generation {
                 return Poll::Ready(None);
             }
-            if let Some(message) = self.queue.borrow_mut().pop_front() {
+            let next = if self.held.get() { None } else { self.queue.borrow_mut().pop_front() };
+            if let Some(message) = next {
                 return Poll::Ready(Some(message));
             }
             *self.sender.borrow_mut() = Some(context.waker().clone());
@@ -251,6 +254,16 @@ impl Core {
 
     fn read_mail(&self, mail: Mail) {
         match mail {
+            Mail::Hold(answer) => {
+                let is_free = self.replies.borrow().is_empty();
+                self.outgoing.held.set(is_free);
+                // A supervisor that has waited for too long goes on without.
+                let _ = answer.try_send(is_free);
+            }
+            Mail::Resume => {
+                self.outgoing.held.set(false);
+                self.outgoing.wake();
+            }
             Mail::EngineUp { region, socket } => {
                 let front = CoreFront::new(region, self.index);
                 let outgoing = self.outgoing.clone();
@@ -266,6 +279,7 @@ impl Core {
                 self.drain_frames();
                 *self.front.borrow_mut() = None;
                 self.outgoing.generation.set(self.outgoing.generation.get() + 1);
+                self.outgoing.held.set(false);
                 self.outgoing.fresh.borrow_mut().take();
                 self.outgoing.given_up.set((!will_restart).then_some(why));
                 self.forget_engine(why, will_restart);
@@ -277,7 +291,12 @@ impl Core {
     /// Breaks the replies that the engine took with it. Requests that were not sent yet go to the next engine.
     fn forget_engine(&self, why: &'static str, will_restart: bool) {
         let mut queue = self.outgoing.queue.borrow_mut();
-        queue.retain(|message| will_restart && matches!(message, ToEngine::Submit(_)));
+        // A client that left meanwhile wants nothing of the next one.
+        let wanted = |message: &ToEngine| match message {
+            ToEngine::Submit(submit) => self.replies.borrow().is_open(submit.stream),
+            _ => false,
+        };
+        queue.retain(|message| will_restart && wanted(message));
         let unsent: Vec<StreamKey> = queue
             .iter()
             .filter_map(|message| if let ToEngine::Submit(submit) = message { Some(submit.stream) } else { None })

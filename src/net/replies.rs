@@ -103,6 +103,16 @@ impl Replies {
         }
     }
 
+    /// Whether no reply is open.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Whether this reply is still wanted.
+    pub fn is_open(&self, key: StreamKey) -> bool {
+        self.get(key).is_some()
+    }
+
     fn get(&self, key: StreamKey) -> Option<&Rc<Reply>> {
         self.table.get((key & u64::from(u32::MAX)) as usize).filter(|reply| reply.key == key)
     }

@@ -162,6 +162,8 @@ pub struct Rig {
     pub inbox: Sender<Inbox>,
     events: Receiver<Event>,
     models: Vec<Loaded>,
+    /// How often the thread has asked for another engine.
+    pub spent: usize,
     pub loader: Arc<TestLoader>,
     thread: Option<JoinHandle<()>>,
 }
@@ -182,8 +184,9 @@ impl Rig {
             cells: 16384,
             batch_rows: 512,
             cache: KvCache::default(),
+            load_timeout: 0,
         };
-        let mut settings = Settings { room, parallel: 0, queue: 512 };
+        let mut settings = Settings { room, parallel: 0, queue: 512, recycle: false };
         change(&mut settings);
         let outbox = Outbox::new(&region, wakes);
         let inference = Inference::new(settings, outbox, workers, events, Box::new(monotonic_ns));
@@ -203,6 +206,7 @@ impl Rig {
             inbox: inbox.clone(),
             events: told,
             models: Vec::new(),
+            spent: 0,
             loader,
             thread: Some(thread),
         }
@@ -287,6 +291,7 @@ impl Rig {
                     Event::Count(count) => return Some(count),
                     Event::Models(models) => rig.models = models,
                     Event::Ready => {}
+                    Event::Spent => rig.spent += 1,
                 }
             }
             None
@@ -314,6 +319,16 @@ impl Rig {
                 return self.models.clone();
             }
             assert!(start.elapsed() < PATIENCE, "the models stay at {:?}", self.models);
+        }
+    }
+
+    /// Waits until the thread has asked for another engine this often.
+    pub fn until_spent(&mut self, times: usize) {
+        let start = Instant::now();
+        while self.spent < times {
+            assert!(start.elapsed() < PATIENCE, "asked {} times", self.spent);
+            self.count();
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -347,6 +362,8 @@ pub struct TestLoader {
     stopped: AtomicUsize,
     steps_left: Arc<AtomicUsize>,
     limits_steps: AtomicUsize,
+    /// Whether waiting loads keep quiet.
+    silent: AtomicUsize,
     held: Mutex<bool>,
     result: Mutex<Option<LoadError>>,
     turns: Arc<Mutex<Vec<usize>>>,
@@ -357,6 +374,12 @@ impl TestLoader {
     /// Loads wait from now on.
     pub fn hold(&self) {
         *self.held.lock().unwrap() = true;
+    }
+
+    /// Loads wait from now on and make no progress: as in a read that does not come back.
+    pub fn hold_silently(&self) {
+        self.silent.store(1, Ordering::SeqCst);
+        self.hold();
     }
 
     /// Loads go on, to this end.
@@ -396,7 +419,7 @@ impl Loader for TestLoader {
         let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
         let mut held = self.held.lock().unwrap();
         while *held {
-            if !keep_going(0.5) {
+            if self.silent.load(Ordering::SeqCst) == 0 && !keep_going(0.5) {
                 self.stopped.fetch_add(1, Ordering::SeqCst);
                 return Err(LoadError::Stopped);
             }

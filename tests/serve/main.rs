@@ -19,4 +19,6 @@ mod memory;
 #[cfg(feature = "llama")]
 mod models;
 #[cfg(feature = "llama")]
+mod recycle;
+#[cfg(feature = "llama")]
 mod text;

@@ -79,6 +79,11 @@ impl Desk {
         Some(request)
     }
 
+    /// Whether there are no requests.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// All requests for which `wanted` holds.
     pub fn all(&self, wanted: impl Fn(&Request) -> bool) -> Vec<RequestId> {
         self.requests.iter().filter(|(_, (_, request))| wanted(request)).map(|(_, (id, _))| *id).collect()

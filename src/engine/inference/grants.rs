@@ -26,7 +26,7 @@ impl Inference {
                     }
                     Action::Unload(model) => self.unload(model),
                     Action::Grant { request, model } => self.grant(request, model),
-                    Action::Refuse { request, error: error @ LoadError::TooLarge { .. } } => {
+                    Action::Refuse { request, error: error @ (LoadError::TooLarge { .. } | LoadError::Stalled(_)) } => {
                         self.fail(request, 500, &error.to_string());
                     }
                     Action::Refuse { request, error } => {
@@ -39,6 +39,7 @@ impl Inference {
 
     /// A load has ended.
     pub(super) fn loaded(&mut self, model: ModelId, result: Result<Box<dyn Backend>, LoadError>) {
+        self.wear.note(&result);
         let facts = result.map(|backend| {
             let facts = backend.facts().clone();
             self.hosts.push(Host::new(model, backend, self.settings.parallel, self.workers.masks()));

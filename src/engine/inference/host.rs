@@ -22,6 +22,8 @@ pub struct Outcome {
     pub blocked: Vec<RequestId>,
     /// Whether anything was computed.
     pub stepped: bool,
+    /// Whether the device or the model failed.
+    pub broke: bool,
 }
 
 /// A loaded model. See the head of this file.
@@ -223,6 +225,7 @@ impl Host {
     /// The batch could not be computed: everyone in it has lost a row and cannot go on.
     fn give_up(&mut self, error: &DecodeError, outcome: &mut Outcome) {
         tracing::error!(%error, rows = self.plan.batch.len(), "a decode step failed");
+        outcome.broke = matches!(error, DecodeError::Failed(_));
         let mut sequences = self.plan.batch.sequences.clone();
         sequences.dedup();
         for sequence in sequences {

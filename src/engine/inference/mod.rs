@@ -26,6 +26,7 @@ mod paced;
 mod parts;
 mod request;
 mod requests;
+mod wear;
 mod workers;
 
 pub use workers::Workers;
@@ -33,6 +34,7 @@ pub use workers::Workers;
 use desk::Desk;
 use host::Host;
 use request::Stage;
+use wear::Wear;
 
 /// What the inference thread is told.
 pub enum Inbox {
@@ -98,6 +100,8 @@ pub struct Settings {
     pub parallel: usize,
     /// Requests that may wait for admission (`OLLAMA_MAX_QUEUE`).
     pub queue: usize,
+    /// Whether another engine may take this one's place when it is spent.
+    pub recycle: bool,
 }
 
 /// What a turn came to.
@@ -125,6 +129,8 @@ pub struct Inference {
     paced: BinaryHeap<Reverse<(u64, RequestId)>>,
     /// The supervisor has an old list of the loaded models.
     untold: bool,
+    /// How long this engine is good for.
+    wear: Wear,
     steps: u64,
     stopped: bool,
 }
@@ -169,6 +175,7 @@ impl Inference {
             events,
             paced: BinaryHeap::new(),
             untold: false,
+            wear: Wear::default(),
             steps: 0,
             stopped: false,
         }
@@ -207,6 +214,7 @@ impl Inference {
     pub fn turn(&mut self) -> Turn {
         let now = (self.clock)();
         self.models.tick(now);
+        self.look_at_loads(now);
         self.carry_out();
         let pumped = self.pump();
         let paced = self.send_paced(now);
@@ -217,7 +225,8 @@ impl Inference {
             return Turn::Busy;
         }
         let event = self.paced.peek().map(|Reverse((due, _))| *due);
-        Turn::Idle(event.into_iter().chain(self.models.next_expiry(now)).min())
+        let again = self.tell_spent(now);
+        Turn::Idle(event.into_iter().chain(self.models.next_expiry(now)).chain(again).min())
     }
 
     /// Lets the model that has waited longest, of those that have something to do, make a step.
@@ -239,6 +248,9 @@ impl Inference {
                 self.fail(id, 500, &message);
             }
             self.shorten_queue(model);
+            if outcome.broke {
+                self.worn();
+            }
             if outcome.stepped {
                 self.steps += 1;
                 return true;

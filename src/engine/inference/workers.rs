@@ -138,7 +138,7 @@ fn load_all(jobs: &Receiver<LoadJob>, loader: &dyn Loader, inbox: &Sender<Inbox>
             // Asked here, where every earlier unload has given its memory back.
             Err(LoadError::TooLarge { needed, available })
         } else {
-            let load = || loader.load(&plan, &|_progress| !stop.is_stopped());
+            let load = || loader.load(&plan, &|_progress| stop.go_on());
             let panicked = |_| Err(LoadError::Refused("loading the model failed unexpectedly".into()));
             catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(panicked)
         };

@@ -23,6 +23,8 @@ pub struct Room {
     pub batch_rows: u32,
     /// What the KV memory is made of.
     pub cache: KvCache,
+    /// How long loads may make no progress, in nanoseconds (`OLLAMA_LOAD_TIMEOUT`); 0: without limit.
+    pub load_timeout: u64,
 }
 
 impl Room {

@@ -11,7 +11,16 @@ const SECOND: u64 = 1_000_000_000;
 
 fn room() -> Room {
     let keep_alive = KeepAlive::For(300 * SECOND);
-    Room { models: 2, bytes: 100, keep_alive, context: 0, cells: 1000, batch_rows: 512, cache: KvCache::default() }
+    Room {
+        models: 2,
+        bytes: 100,
+        keep_alive,
+        context: 0,
+        cells: 1000,
+        batch_rows: 512,
+        cache: KvCache::default(),
+        load_timeout: 0,
+    }
 }
 
 fn model(blob: &str) -> ModelRef {
@@ -285,6 +294,40 @@ fn a_model_that_needs_more_than_there_is_waits_for_others_to_go_and_is_refused_a
     driver.models.loaded(ModelId(2), Err(short), driver.now);
     let refusal = "refuse 2 model requires more system memory (12.3 GiB) than is available (1.0 GiB)";
     assert_eq!(driver.lines(), [refusal]);
+}
+
+#[test]
+fn a_load_that_stands_still_is_given_up_and_one_that_moves_is_not() {
+    let mut driver = Driver::new(Room { load_timeout: 4 * SECOND, ..room() });
+    driver.models.request(Want { request: RequestId(1), model: model("a"), keep_alive: None }, SECOND);
+    let [Action::Load { stop, .. }] = &driver.models.take_actions()[..] else { panic!("no load") };
+    let stop = stop.clone();
+    let look = |seconds: u64, models: &mut Models| models.give_up_stalled(seconds * SECOND);
+    for seconds in 1..20 {
+        assert!(stop.go_on() && !look(seconds, &mut driver.models), "it moves at {seconds} s");
+    }
+    assert_eq!(driver.models.next_expiry(20 * SECOND), Some(21 * SECOND), "to see whether it still does");
+    assert!(!look(22, &mut driver.models));
+    assert!(look(23, &mut driver.models));
+    let refusal = "timed out waiting for the model to load: it has made no progress for 4 s";
+    assert_eq!(driver.lines(), [format!("refuse 1 {refusal}")]);
+    assert!(stop.is_stopped() && driver.models.are_idle());
+    // The thread that loads is still busy with it.
+    assert_eq!(driver.want(2, "a"), NOTHING);
+    assert!(look(24, &mut driver.models));
+    assert_eq!(driver.lines(), [format!("refuse 2 {refusal}")]);
+}
+
+#[test]
+fn a_model_is_listed_while_it_loads() {
+    let mut driver = Driver::new(room());
+    driver.want_with(1, ModelRef { trained_context: 2048, ..model("a") }, Some(KeepAlive::For(10 * SECOND)));
+    let listed = driver.models.list(driver.now, 7);
+    let [loading] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((loading.model.name.as_str(), loading.bytes, loading.context), ("a:latest", 40, 2048));
+    assert_eq!(loading.expires_unix_ns, Some(7 + 10 * SECOND as i64));
+    driver.models.abandon(RequestId(1), driver.now);
+    assert_eq!(driver.names(), NOTHING, "nobody wants it any more");
 }
 
 #[test]

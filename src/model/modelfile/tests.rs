@@ -267,7 +267,7 @@ proptest! {
     /// Any value without three quotes in it, and any bytes at all.
     #[test]
     fn values_read_back_and_bytes_do_not_panic(
-        value in "[^\\p{Cc}\"]{0,10}(\"{0,2}[a\n\t \"]?[^\\p{Cc}\"]){0,6}",
+        value in "[^\\p{Cc}\"]{0,10}(\"{0,2}[a\n\t ]?[^\\p{Cc}\"]){0,6}",
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let file = Modelfile { commands: vec![Command::From("m".to_owned()), Command::System(value)] };

@@ -57,14 +57,16 @@ def commands_of(text):
             continue
         for last in range(first, min(first + COMMAND_LINES_MOST, len(lines))):
             command = "\n".join(lines[first:last + 1])
+            if command.endswith("\\"):
+                continue
             try:
-                words = shlex.split(command)
+                # A shell takes a backslash and the end of its line away; `shlex` keeps the latter.
+                words = shlex.split(command.replace("\\\n", ""))
             except ValueError:
                 continue  # A quote is open still.
-            if not command.endswith("\\"):
-                if route_of(words) in ROUTES:
-                    yield words
-                break
+            if route_of(words) in ROUTES:
+                yield words
+            break
 
 
 def route_of(words):

@@ -65,7 +65,13 @@ def one_compared(ollama, theirs, ours, shown):
     status, said = call(ollama.address, "POST", "/api/show", {"model": ours["name"]})
     if status != 200:
         return [*wrong, f"show: {status} {said}"]
-    wrong += [f"{field}: {said.get(field)!r}, here {shown.get(field)!r}" for field in SHOWN if said.get(field) != shown.get(field)]
+    for field in SHOWN:
+        there, here = said.get(field), shown.get(field)
+        if field == "parameters":
+            # Ollama prints them in another order each time.
+            there, here = sorted((there or "").splitlines()), sorted((here or "").splitlines())
+        if there != here:
+            wrong.append(f"{field}: {there!r}, here {here!r}")
     try:
         if not answer(ollama, ours["name"]):
             wrong.append("its answer is empty")

@@ -88,7 +88,7 @@ impl Machinery {
             State::ThinkSpace => self.held.skip_space() && self.enter(State::Thinking),
             State::Thinking => self.think(out),
             State::ContentSpace => self.held.skip_space() && self.enter(State::Start),
-            State::Start => self.start(),
+            State::Start => self.start(out),
             State::Content => self.content(out),
             State::Done => {
                 out.content(self.held.text());
@@ -120,7 +120,7 @@ impl Machinery {
     }
 
     /// Decides what an answer begins with.
-    fn start(&mut self) -> bool {
+    fn start(&mut self, out: &mut Out<'_>) -> bool {
         if self.tools.is_empty() || self.template.tag.is_empty() && !self.template.bare {
             return self.enter(State::Done);
         }
@@ -131,6 +131,8 @@ impl Machinery {
             return false;
         }
         if bracket && text.starts_with(&self.template.tag) {
+            // Ollama lets the white space out as it comes.
+            out.content(&self.held.text()[..solid]);
             return self.pass(solid, State::Calls);
         }
         if self.template.bare && !text.starts_with(&self.template.tag) {
@@ -366,7 +368,7 @@ mod tests {
         for (tag, text, content, calls) in [
             ("<tool_call>", format!("a<tool_call>{CALL}</tool_call>"), "a", one_call()),
             ("[TOOL_CALLS] [", format!("[TOOL_CALLS] [{CALL}]"), "", one_call()),
-            ("{", format!(" \n{CALL}"), "", one_call()),
+            ("{", format!(" \n{CALL}"), " \n", one_call()),
             ("[", format!("[{CALL}, {CALL}]"), "", json!([one_call()[0], one_call()[0]])),
             ("{", format!("a {CALL}"), &format!("a {CALL}"), json!([])),
             ("{", r#"{"name": "nope"} more"#.to_owned(), r#"{"name": "nope"} more"#, json!([])),

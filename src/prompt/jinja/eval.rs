@@ -211,8 +211,10 @@ impl<'t> Machine<'t> {
 
     pub(super) fn binary(&mut self, operator: Operator, left: &Value, right: &Value) -> Outcome<Value> {
         if operator == Operator::Concatenate {
-            let mut text = self.heap.print(left)?;
-            text.push_str(&self.heap.print(right)?);
+            let mut text = String::new();
+            for side in [left, right].into_iter().filter(|side| !matches!(side, Value::None)) {
+                text.push_str(&self.heap.print(side)?);
+            }
             return self.heap.text(&text);
         }
         if let (Some(left), Some(right)) = (left.number(), right.number()) {

@@ -177,6 +177,8 @@ impl<'t> Machine<'t> {
     fn write_value(&mut self, value: &Value) -> Outcome<()> {
         match value {
             Value::Str(text) => self.write(text),
+            // As in llama.cpp, and as the authors of templates expect: Jinja would print the word.
+            Value::None => Ok(()),
             value => {
                 let text = self.heap.print(value)?;
                 self.write(&text)

@@ -168,11 +168,7 @@ impl Machine<'_> {
             let sort_by = if by_value { value.clone() } else { key.clone() };
             keyed.push((sort_by, self.heap.tuple(vec![key, value])?));
         }
-        let sorted = self.heap.sorted(
-            keyed,
-            given.flag(&self.heap, 2, "reverse"),
-            given.flag(&self.heap, 0, "case_sensitive"),
-        )?;
+        let sorted = self.heap.sorted(keyed, given.flag(&self.heap, 2, "reverse"))?;
         self.heap.list(sorted)
     }
 
@@ -274,7 +270,6 @@ impl Machine<'_> {
 
     fn list_filter(&mut self, name: &str, value: &Value, given: &Given) -> Outcome<Value> {
         let mut items = self.heap.iterate(value)?;
-        let case = given.flag(&self.heap, 1, "case_sensitive");
         match name {
             "list" => {}
             "first" => return Ok(items.first().cloned().unwrap_or(Value::Undefined)),
@@ -282,11 +277,11 @@ impl Machine<'_> {
             "reverse" => items.reverse(),
             "sort" => {
                 let keyed = self.keyed(items, given.argument(2, "attribute"))?;
-                items = self.heap.sorted(keyed, given.flag(&self.heap, 0, "reverse"), case)?;
+                items = self.heap.sorted(keyed, given.flag(&self.heap, 0, "reverse"))?;
             }
             "min" | "max" => {
                 let keyed = self.keyed(items, given.argument(1, "attribute"))?;
-                let sorted = self.heap.sorted(keyed, name == "max", given.flag(&self.heap, 0, "case_sensitive"))?;
+                let sorted = self.heap.sorted(keyed, name == "max")?;
                 return Ok(sorted.into_iter().next().unwrap_or(Value::Undefined));
             }
             "unique" => {
@@ -346,7 +341,7 @@ impl Machine<'_> {
         let pairs = keyed.into_iter().map(|(key, item)| Ok((key.clone(), self.heap.tuple(vec![key, item])?)));
         let pairs = pairs.collect::<Outcome<Vec<_>>>()?;
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
-        for pair in self.heap.sorted(pairs, false, true)? {
+        for pair in self.heap.sorted(pairs, false)? {
             let [key, item] = &self.heap.iterate(&pair)?[..] else { continue };
             match groups.last_mut() {
                 Some((last, group)) if self.heap.equal(last, key)? => group.push(item.clone()),
@@ -417,10 +412,9 @@ impl Heap {
         Ok(false)
     }
 
-    /// Items ordered by their keys, equal ones as they came.
-    fn sorted(&self, keyed: Vec<(Value, Value)>, reverse: bool, case_sensitive: bool) -> Outcome<Vec<Value>> {
-        let fold = |(key, item)| Ok((self.folded(key, case_sensitive)?, item));
-        let mut keyed = keyed.into_iter().map(fold).collect::<Outcome<Vec<_>>>()?;
+    /// Items ordered by their keys, equal ones as they came. Case always counts, as in llama.cpp: with Jinja's default it
+    /// would not.
+    fn sorted(&self, mut keyed: Vec<(Value, Value)>, reverse: bool) -> Outcome<Vec<Value>> {
         let mut fault = None;
         keyed.sort_by(|(left, _), (right, _)| {
             let order = self.order(left, right).unwrap_or_else(|reason| {

@@ -145,6 +145,10 @@ impl Likes {
         if !self.developer && message.get("role").is_some_and(|role| role == "developer") {
             message.insert("role".into(), "system".into());
         }
+        // Thinking that is empty is none (llama.cpp).
+        if message.get("reasoning_content").is_some_and(|thinking| thinking == "") {
+            message.remove("reasoning_content");
+        }
         if self.trimmed {
             for field in ["content", "reasoning_content"] {
                 if let Some(Json::String(text)) = message.get_mut(field) {

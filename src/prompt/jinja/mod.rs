@@ -1,5 +1,6 @@
 //! Jinja chat templates, as Hugging Face's transformers and llama.cpp run them: blocks trimmed, Python's values with
-//! their methods, `break` and `continue`, `raise_exception`, `strftime_now`, and Python's `tojson`.
+//! their methods, `break` and `continue`, `raise_exception`, `strftime_now`, and Python's `tojson`. Where the two differ
+//! (none prints as nothing, strings in lists have no escapes, case counts in sorting) it is llama.cpp's way, as in Ollama.
 //!
 //! Templates come from strangers. They get no files, [`TEMPLATE_FUEL`] steps, [`TEMPLATE_WORK_BYTES`] of text and lists,
 //! [`PROMPT_BYTES`] of output, and no more of the stack than a worker has. The engine is our own, because the one crate

@@ -79,9 +79,12 @@ impl Heap {
             Value::Bool(yes) => out.push(if *yes { "True" } else { "False" }),
             Value::Int(number) => out.push(&number.to_string()),
             Value::Float(number) => out.push(&float(*number)),
+            // As in llama.cpp, without escapes; Python would write a line break as `\n`.
+            Value::Str(text) if text.contains('\'') => self.json_string(text, &Style::new(None), out),
             Value::Str(text) => {
-                self.pay(text.len())?;
-                out.push(&quoted(text))
+                out.push("'")?;
+                out.push(text)?;
+                out.push("'")
             }
             Value::List(list) => {
                 out.push("[")?;
@@ -223,29 +226,6 @@ fn break_line(style: &Style, out: &mut Out, depth: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Python's `repr` of a string.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push(quote);
-    for character in text.chars() {
-        match character {
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\\' => quoted.push_str("\\\\"),
-            character if character == quote => quoted.extend(['\\', quote]),
-            character if character < ' ' || character == '\u{7f}' => {
-                // Writing into a string does not fail.
-                let _ = write!(quoted, "\\x{:02x}", character as u32);
-            }
-            character => quoted.push(character),
-        }
-    }
-    quoted.push(quote);
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,9 +277,12 @@ mod tests {
     #[test]
     fn values_print_as_python_prints_them() {
         let mut heap = Heap::new();
-        let json = serde_json::json!({"a": [1, 2.5, null, true, "it's", "\"'\n"], "b": {}});
+        let json = serde_json::json!({"a": [1, 2.5, null, true, "it's", "\"'\n", "\\ \n"], "b": {}});
         let value = heap.load(&json).expect("it fits");
-        assert_eq!(heap.print(&value).expect("text"), r#"{'a': [1, 2.5, None, True, "it's", '"\'\n'], 'b': {}}"#);
+        assert_eq!(
+            heap.print(&value).expect("text"),
+            "{'a': [1, 2.5, None, True, \"it's\", \"\\\"'\\n\", '\\ \n'], 'b': {}}"
+        );
         let one = heap.tuple(vec![Value::Int(1)]).expect("it fits");
         assert_eq!(heap.print(&one).expect("text"), "(1,)");
     }
